@@ -1,0 +1,46 @@
+# One environment in .venv; every target that needs it builds it first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: install demo test test-long check bench zoo docs clean
+.DELETE_ON_ERROR:
+
+install: $(READY)
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edgeplan needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	touch $@
+
+zoo: $(READY)
+	$(BIN)/python tools/zoo.py .zoo
+
+demo: $(READY) zoo
+	$(BIN)/edgeplan demo --zoo .zoo --output demo
+
+test: $(READY) zoo
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-long: $(READY) zoo
+	$(BIN)/python -m pytest -m long -s
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python tools/check_wheel.py
+
+bench: $(READY) zoo
+	$(BIN)/python -m benchmarks
+
+docs: $(READY)
+	$(BIN)/python tools/write_formulation.py docs/formulation.md
+
+clean:
+	rm -rf $(VENV) .zoo demo build dist

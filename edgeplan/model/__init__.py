@@ -1,0 +1,1 @@
+"""The words of the project as frozen types, the price of a plan, and the formulation."""

@@ -1,0 +1,580 @@
+"""The problem: networks + topology + streams + objective. The only thing that a solver sees."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from edgeplan.model.errors import Fault, InputError
+from edgeplan.model.network import Network
+
+Aggregate = Literal["mean", "total"]
+ObjectiveName = Literal["weighted", "latency", "energy", "cost"]
+OBJECTIVES: tuple[ObjectiveName, ...] = ("weighted", "latency", "energy", "cost")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A machine that runs layers.
+
+    Parameters
+    ----------
+    name
+        Unique in the topology.
+    tier
+        Free text: ``device``, ``edge``, ``cloud``… The baseline all-on-one-cloud tries the
+        devices whose tier is ``cloud``.
+    zone
+        Trust zone, named by the streams' privacy rules.
+    memory_bytes
+        Per replica; ``inf`` for no limit.
+    active_watts, idle_watts
+        Power while computing and while on but idle.
+    charge_idle
+        Whether a device that is on is charged idle watts all the time, shared by the requests;
+        its compute is then charged (active − idle) × time.
+    dollars_per_second
+        Price of busy time (serverless).
+    dollars_per_hour
+        Price of each replica while the device is on (provisioned).
+    dollars_per_request
+        Fee for each stage served.
+    dollars_per_joule
+        Price of the energy drawn here.
+    replicas
+        Identical copies among which requests are dealt.
+    utilisation_cap
+        Largest share of time that a replica may be busy, below 1.
+    power_budget_watts
+        Largest mean power drawn for these streams, ``inf`` for none. A battery of E joules that
+        must last T seconds is E / T.
+    """
+
+    name: str
+    tier: str = "device"
+    zone: str = "default"
+    memory_bytes: float = math.inf
+    active_watts: float = 0.0
+    idle_watts: float = 0.0
+    charge_idle: bool = False
+    dollars_per_second: float = 0.0
+    dollars_per_hour: float = 0.0
+    dollars_per_request: float = 0.0
+    dollars_per_joule: float = 0.0
+    replicas: int = 1
+    utilisation_cap: float = 0.95
+    power_budget_watts: float = math.inf
+
+    @property
+    def compute_watts(self) -> float:
+        """Power charged per second of compute: above idle where idle is charged already."""
+        return self.active_watts - self.idle_watts if self.charge_idle else self.active_watts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A directed connection between two devices.
+
+    Parameters
+    ----------
+    source, target
+        Device names.
+    bytes_per_second
+        Bandwidth; ``inf`` for transfers that take no time.
+    latency_seconds
+        One-way delay, charged once per crossing.
+    send_joules_per_byte, receive_joules_per_byte
+        Energy at either end, drawn by the source and by the target.
+    dollars_per_byte
+        Price of traffic.
+    utilisation_cap
+        Largest share of time that the link may be busy, below 1.
+    contention
+        ``shared``: requests load the link. ``none``: they do not.
+    """
+
+    source: str
+    target: str
+    bytes_per_second: float
+    latency_seconds: float = 0.0
+    send_joules_per_byte: float = 0.0
+    receive_joules_per_byte: float = 0.0
+    dollars_per_byte: float = 0.0
+    utilisation_cap: float = 0.95
+    contention: Literal["shared", "none"] = "shared"
+
+    @property
+    def name(self) -> str:
+        """The link's name in messages and tables."""
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Privacy:
+    """Tensors that must never enter a device outside the named zones.
+
+    Parameters
+    ----------
+    zones
+        The zones that may hold the tagged tensors.
+    before
+        Name of a layer: the graph inputs and every tensor made before it are tagged. ``None``
+        tags the graph inputs only.
+    """
+
+    zones: tuple[str, ...]
+    before: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRule:
+    """Layers and devices of a pin (the layers run on one of the devices) or a ban (on none).
+
+    Parameters
+    ----------
+    devices
+        Device names.
+    layers
+        Layer names; ``None`` for all layers.
+    """
+
+    devices: tuple[str, ...]
+    layers: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """A class of requests.
+
+    Parameters
+    ----------
+    name
+        Unique in the problem.
+    network
+        Name of the network that each request runs.
+    origin
+        The device where requests arise and to which results return.
+    rate_per_second
+        Requests per second, positive.
+    deadline_seconds
+        Limit on the mean latency over the stream's routes; ``inf`` for none.
+    privacy
+        Tensors that must stay in zones, or ``None``.
+    pins, bans
+        Where layers must or must not run.
+    homes
+        Devices where graph inputs lie, by tensor name; the origin where absent.
+    returns
+        Whether graph outputs go back to the origin.
+    waits
+        Whether the origin stays on, idle, until the answer is there.
+    splittable
+        Whether requests may be dealt over several routes by fraction.
+    max_routes
+        Largest number of routes where splittable.
+    """
+
+    name: str
+    network: str
+    origin: str
+    rate_per_second: float = 1.0
+    deadline_seconds: float = math.inf
+    privacy: Privacy | None = None
+    pins: tuple[LayerRule, ...] = ()
+    bans: tuple[LayerRule, ...] = ()
+    homes: Mapping[str, str] = field(default_factory=dict)
+    returns: bool = True
+    waits: bool = False
+    splittable: bool = False
+    max_routes: int = 2
+
+    @property
+    def route_limit(self) -> int:
+        """Largest number of routes that a plan may give the stream."""
+        return self.max_routes if self.splittable else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The weighted latency–energy–cost objective, to be minimised.
+
+    The price is Σ weight × value ÷ denominator over latency (s), energy (J) and cost ($). With
+    the default denominators the weights are absolute prices (per second, joule and dollar).
+
+    Parameters
+    ----------
+    latency, energy, cost
+        Weights, not negative, at least one positive.
+    latency_denominator_seconds, energy_denominator_joules, cost_denominator_dollars
+        Stored scales, positive; never recomputed from a baseline that moves.
+    aggregate
+        ``mean``: per request, weighted by rate. ``total``: summed over streams.
+    """
+
+    latency: float = 1.0
+    energy: float = 0.0
+    cost: float = 0.0
+    latency_denominator_seconds: float = 1.0
+    energy_denominator_joules: float = 1.0
+    cost_denominator_dollars: float = 1.0
+    aggregate: Aggregate = "mean"
+
+    @property
+    def prices(self) -> tuple[float, float, float]:
+        """Price per second, per joule and per dollar."""
+        return (
+            self.latency / self.latency_denominator_seconds,
+            self.energy / self.energy_denominator_joules,
+            self.cost / self.cost_denominator_dollars,
+        )
+
+    def value(self, latency_seconds: float, energy_joules: float, cost_dollars: float) -> float:
+        """Return the price of aggregated latency, energy and cost (a zero weight ignores)."""
+        values = (latency_seconds, energy_joules, cost_dollars)
+        return math.fsum(p * v for p, v in zip(self.prices, values, strict=True) if p)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budgets:
+    """Limits over all streams together, per unit of time; ``inf`` for none.
+
+    Parameters
+    ----------
+    power_watts
+        Mean power of all devices and links.
+    dollars_per_hour
+        Mean spending.
+    """
+
+    power_watts: float = math.inf
+    dollars_per_hour: float = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Networks, topology, streams and objective: frozen and self-validating.
+
+    Parameters
+    ----------
+    networks, devices, links, streams
+        Each with unique names (a link: a unique pair of devices).
+    objective, budgets
+        What is minimised, and overall limits.
+    capacity
+        ``utilisation``: devices and shared links may not be busier than their caps.
+        ``none``: load is not limited.
+    waiting
+        ``none``: requests do not queue. (Queueing has its place here.)
+    name
+        For people.
+
+    Raises
+    ------
+    InputError
+        With every fault found.
+    """
+
+    networks: tuple[Network, ...]
+    devices: tuple[Device, ...]
+    links: tuple[Link, ...] = ()
+    streams: tuple[Stream, ...]
+    objective: Objective = Objective()
+    budgets: Budgets = Budgets()
+    capacity: Literal["none", "utilisation"] = "utilisation"
+    waiting: Literal["none"] = "none"
+    name: str = "problem"
+
+    def __post_init__(self) -> None:
+        faults = list(_problem_faults(self))
+        if faults:
+            raise InputError(faults)
+
+    @cached_property
+    def network(self) -> Mapping[str, Network]:
+        """Networks by name."""
+        return {network.name: network for network in self.networks}
+
+    @cached_property
+    def device(self) -> Mapping[str, Device]:
+        """Devices by name."""
+        return {device.name: device for device in self.devices}
+
+    @cached_property
+    def link(self) -> Mapping[tuple[str, str], Link]:
+        """Links by (source, target)."""
+        return {(link.source, link.target): link for link in self.links}
+
+    @cached_property
+    def stream(self) -> Mapping[str, Stream]:
+        """Streams by name."""
+        return {stream.name: stream for stream in self.streams}
+
+    @cached_property
+    def total_rate(self) -> float:
+        """Requests per second of all streams, Λ."""
+        return math.fsum(stream.rate_per_second for stream in self.streams)
+
+    def share(self, stream: Stream) -> float:
+        """Return the weight of one request of a stream in the aggregate."""
+        if self.objective.aggregate == "total":
+            return 1.0
+        return stream.rate_per_second / self.total_rate
+
+    def tagged(self, stream: Stream) -> frozenset[str]:
+        """Return the names of the tensors that the stream's privacy rule tags."""
+        if stream.privacy is None:
+            return frozenset()
+        network = self.network[stream.network]
+        before = stream.privacy.before
+        stop = 0 if before is None else network.layer_index[before]
+        return frozenset(
+            tensor.name
+            for tensor in network.tensors
+            if tensor.producer is None or tensor.producer < stop
+        )
+
+    def allowed(self, stream: Stream) -> tuple[tuple[str, ...], ...]:
+        """Return, for each layer, the devices on which it may run by itself.
+
+        It may where the device has a time for it, no pin, ban or privacy rule of the stream
+        speaks against it. Spans, links, memory and limits may still forbid a route.
+        """
+        network = self.network[stream.network]
+        tagged = self.tagged(stream)
+        private = {
+            layer
+            for tensor in network.tensors
+            if tensor.name in tagged
+            for layer in (
+                *tensor.consumers,
+                *(() if tensor.producer is None else (tensor.producer,)),
+            )
+        }
+        return tuple(
+            tuple(
+                device.name
+                for device in self.devices
+                if self._may_run(stream, network, index, device, index in private)
+            )
+            for index in range(len(network.layers))
+        )
+
+    def _may_run(
+        self, stream: Stream, network: Network, index: int, device: Device, private: bool
+    ) -> bool:
+        costs = network.costs.get(device.name)
+        if costs is None:
+            return False
+        if network.form == "layers" and math.isinf(costs.stage_seconds(index, index + 1)):
+            return False
+        if private and stream.privacy is not None and device.zone not in stream.privacy.zones:
+            return False
+        name = network.layers[index].name
+
+        def covers(rule: LayerRule) -> bool:
+            return rule.layers is None or name in rule.layers
+
+        return all(device.name in pin.devices for pin in stream.pins if covers(pin)) and not any(
+            device.name in ban.devices for ban in stream.bans if covers(ban)
+        )
+
+    def with_objective(self, name: str) -> Problem:
+        """Return the problem with a single objective, or as it stands for ``weighted``.
+
+        Raises
+        ------
+        InputError
+            If there is no such objective.
+        """
+        if name not in OBJECTIVES:
+            raise InputError.at(
+                "objective", f"there is no objective '{name[:80]}'; choose {', '.join(OBJECTIVES)}"
+            )
+        if name == "weighted":
+            return self
+        weights = {key: float(key == name) for key in ("latency", "energy", "cost")}
+        only = Objective(**weights, aggregate=self.objective.aggregate)
+        return dataclasses.replace(self, objective=only)
+
+
+def _positive(value: float) -> bool:
+    return value > 0 and not math.isnan(value)
+
+
+def _problem_faults(problem: Problem) -> Iterator[Fault]:
+    for kind in ("networks", "devices", "streams"):
+        items = getattr(problem, kind)
+        if not items:
+            yield Fault(kind, "at least one is needed")
+        yield from _repeats(kind, [item.name for item in items])
+    yield from _repeats("links", [link.name for link in problem.links])
+    devices = {device.name for device in problem.devices}
+    for index, device in enumerate(problem.devices):
+        yield from _device_faults(f"devices[{index}]", device)
+    for index, link in enumerate(problem.links):
+        yield from _link_faults(f"links[{index}]", link, devices)
+    for index, network in enumerate(problem.networks):
+        for name in network.costs:
+            if name not in devices:
+                yield Fault(f"networks[{index}].costs.{name}", _unknown("device", name, devices))
+    networks = {network.name: network for network in problem.networks}
+    zones = {device.name: device.zone for device in problem.devices}
+    for index, stream in enumerate(problem.streams):
+        yield from _stream_faults(f"streams[{index}]", stream, networks, zones)
+    yield from _objective_faults(problem)
+
+
+def _repeats(kind: str, names: list[str]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if not name:
+            yield Fault(f"{kind}[{index}].name", "must not be empty")
+        if name in seen:
+            yield Fault(f"{kind}[{index}]", f"'{name[:80]}' is there twice")
+        seen.add(name)
+
+
+def _unknown(kind: str, name: str, known: Mapping[str, object] | set[str]) -> str:
+    shown = ", ".join(sorted(known)[:12]) or "none"
+    return f"there is no {kind} '{name[:80]}'; known: {shown}"
+
+
+def _amounts(place: str, item: object, *keys: str) -> Iterator[Fault]:
+    for key in keys:
+        value = getattr(item, key)
+        if not (math.isfinite(value) and value >= 0):
+            yield Fault(f"{place}.{key}", "must be a finite number, not negative")
+
+
+def _limits(place: str, item: object, *keys: str) -> Iterator[Fault]:
+    for key in keys:
+        if not _positive(getattr(item, key)):
+            yield Fault(f"{place}.{key}", "must be positive")
+
+
+def _device_faults(place: str, device: Device) -> Iterator[Fault]:
+    yield from _amounts(
+        place,
+        device,
+        "active_watts",
+        "idle_watts",
+        "dollars_per_second",
+        "dollars_per_hour",
+        "dollars_per_request",
+        "dollars_per_joule",
+    )
+    yield from _limits(place, device, "memory_bytes", "power_budget_watts")
+    if device.idle_watts > device.active_watts:
+        yield Fault(f"{place}.idle_watts", "must not exceed active_watts")
+    if device.replicas < 1:
+        yield Fault(f"{place}.replicas", "must be at least 1")
+    if not 0 < device.utilisation_cap < 1:
+        yield Fault(f"{place}.utilisation_cap", "must be above 0 and below 1")
+
+
+def _link_faults(place: str, link: Link, devices: set[str]) -> Iterator[Fault]:
+    for key in ("source", "target"):
+        name = getattr(link, key)
+        if name not in devices:
+            yield Fault(f"{place}.{key}", _unknown("device", name, devices))
+    if link.source == link.target:
+        yield Fault(f"{place}.target", "a link joins two different devices")
+    yield from _limits(place, link, "bytes_per_second")
+    yield from _amounts(
+        place,
+        link,
+        "latency_seconds",
+        "send_joules_per_byte",
+        "receive_joules_per_byte",
+        "dollars_per_byte",
+    )
+    if not 0 < link.utilisation_cap < 1:
+        yield Fault(f"{place}.utilisation_cap", "must be above 0 and below 1")
+
+
+def _stream_faults(
+    place: str, stream: Stream, networks: Mapping[str, Network], zones: Mapping[str, str]
+) -> Iterator[Fault]:
+    if not (math.isfinite(stream.rate_per_second) and stream.rate_per_second > 0):
+        yield Fault(f"{place}.rate_per_second", "must be a finite positive number")
+    yield from _limits(place, stream, "deadline_seconds")
+    if stream.max_routes < 1:
+        yield Fault(f"{place}.max_routes", "must be at least 1")
+    if stream.origin not in zones:
+        yield Fault(f"{place}.origin", _unknown("device", stream.origin, dict(zones)))
+    network = networks.get(stream.network)
+    if network is None:
+        yield Fault(f"{place}.network", _unknown("network", stream.network, networks))
+        return
+    inputs = {tensor.name for tensor in network.inputs}
+    for name, home in stream.homes.items():
+        if name not in inputs:
+            yield Fault(f"{place}.homes", _unknown("graph input", name, inputs))
+        if home not in zones:
+            yield Fault(f"{place}.homes.{name}", _unknown("device", home, dict(zones)))
+    for kind in ("pins", "bans"):
+        for index, rule in enumerate(getattr(stream, kind)):
+            for device in rule.devices:
+                if device not in zones:
+                    yield Fault(
+                        f"{place}.{kind}[{index}].devices", _unknown("device", device, dict(zones))
+                    )
+            for layer in rule.layers or ():
+                if layer not in network.layer_index:
+                    yield Fault(
+                        f"{place}.{kind}[{index}].layers",
+                        _unknown("layer", layer, network.layer_index),
+                    )
+    if stream.privacy is not None:
+        yield from _privacy_faults(f"{place}.privacy", stream, network, zones)
+
+
+def _privacy_faults(
+    place: str, stream: Stream, network: Network, zones: Mapping[str, str]
+) -> Iterator[Fault]:
+    privacy = stream.privacy
+    assert privacy is not None
+    if not privacy.zones:
+        yield Fault(f"{place}.zones", "at least one zone is needed")
+    for zone in privacy.zones:
+        if zone not in zones.values():
+            yield Fault(f"{place}.zones", _unknown("zone", zone, set(zones.values())))
+    if privacy.before is not None and privacy.before not in network.layer_index:
+        yield Fault(f"{place}.before", _unknown("layer", privacy.before, network.layer_index))
+        return
+    stop = 0 if privacy.before is None else network.layer_index[privacy.before]
+    for tensor in network.inputs:
+        home = stream.homes.get(tensor.name, stream.origin)
+        if home in zones and zones[home] not in privacy.zones:
+            yield Fault(
+                f"{place}.zones",
+                f"input '{tensor.name[:80]}' lies on '{home}', whose zone '{zones[home]}' is not "
+                "among them",
+            )
+    for tensor in network.outputs:
+        tagged = tensor.producer is None or tensor.producer < stop
+        if stream.returns and tagged and zones.get(stream.origin) not in (None, *privacy.zones):
+            yield Fault(
+                f"{place}.zones",
+                f"output '{tensor.name[:80]}' is tagged and returns to '{stream.origin}', whose "
+                "zone is not among them",
+            )
+
+
+def _objective_faults(problem: Problem) -> Iterator[Fault]:
+    objective = problem.objective
+    yield from _amounts("objective", objective, "latency", "energy", "cost")
+    for key in (
+        "latency_denominator_seconds",
+        "energy_denominator_joules",
+        "cost_denominator_dollars",
+    ):
+        if not (math.isfinite(value := getattr(objective, key)) and value > 0):
+            yield Fault(f"objective.{key}", "must be a finite positive number")
+    if not (objective.latency > 0 or objective.energy > 0 or objective.cost > 0):
+        yield Fault("objective", "at least one weight must be positive")
+    yield from _limits("budgets", problem.budgets, "power_watts", "dollars_per_hour")

@@ -1,0 +1,1 @@
+"""Problem in, result out: exact methods, baselines and their registry."""
