@@ -1,3 +1,94 @@
-"""edgeplan: placement of neural-network layers and requests across edge and cloud."""
+"""edgeplan: placement of neural-network layers and requests across edge and cloud.
+
+The names below load on first use, so that ``import edgeplan`` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgeplan.instances.read import Instance, read_instance
+    from edgeplan.instances.write import write_instance
+    from edgeplan.model.errors import EdgeplanError, InputError
+    from edgeplan.model.evaluate import Evaluation, evaluate
+    from edgeplan.model.network import Layer, LayerCosts, Network, SpanCosts, Tensor
+    from edgeplan.model.plan import Plan, Route
+    from edgeplan.model.problem import (
+        Budgets,
+        Device,
+        LayerRule,
+        Link,
+        Objective,
+        Privacy,
+        Problem,
+        Stream,
+    )
+    from edgeplan.planner import Result, plan
+
+_HOMES = {
+    "edgeplan.instances.read": ("Instance", "read_instance"),
+    "edgeplan.instances.write": ("write_instance",),
+    "edgeplan.model.errors": ("EdgeplanError", "InputError"),
+    "edgeplan.model.evaluate": ("Evaluation", "evaluate"),
+    "edgeplan.model.network": ("Layer", "LayerCosts", "Network", "SpanCosts", "Tensor"),
+    "edgeplan.model.plan": ("Plan", "Route"),
+    "edgeplan.model.problem": (
+        "Budgets",
+        "Device",
+        "LayerRule",
+        "Link",
+        "Objective",
+        "Privacy",
+        "Problem",
+        "Stream",
+    ),
+    "edgeplan.planner": ("Result", "plan"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Budgets",
+    "Device",
+    "EdgeplanError",
+    "Evaluation",
+    "InputError",
+    "Instance",
+    "Layer",
+    "LayerCosts",
+    "LayerRule",
+    "Link",
+    "Network",
+    "Objective",
+    "Plan",
+    "Privacy",
+    "Problem",
+    "Result",
+    "Route",
+    "SpanCosts",
+    "Stream",
+    "Tensor",
+    "__version__",
+    "evaluate",
+    "plan",
+    "read_instance",
+    "write_instance",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module 'edgeplan' has no attribute '{name}'")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})
