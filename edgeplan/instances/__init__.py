@@ -1,0 +1,1 @@
+"""Files in and out: read, write, schema, catalogue, generators, bundled instances."""
