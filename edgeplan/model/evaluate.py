@@ -280,7 +280,7 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
     for stream in problem.streams:
         prices = routes[stream.name]
         electricity = math.fsum(
-            price.fraction * joules * problem.device[name].dollars_per_joule
+            price.fraction * _times(problem.device[name].dollars_per_joule, joules)
             for price in prices
             for name, joules in price.device_joules
         )
@@ -325,7 +325,13 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
         for key in ("latency_seconds", "energy_joules", "cost_dollars")
     ]
     violations = [
-        *(v for stream in problem.streams for v in _route_violations(problem, stream, plan)),
+        *(
+            violation
+            for stream in problem.streams
+            for violation in _route_violations(
+                problem, stream, plan.routes[stream.name], routes[stream.name]
+            )
+        ),
         *_limit_violations(problem, tuple(streams), devices, links, spending),
     ]
     return Evaluation(
@@ -385,7 +391,9 @@ def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
     latency = math.fsum([*(stage.seconds for stage in priced), *(t.seconds for t in every)])
     origin = problem.device[stream.origin]
     if stream.waits and not origin.charge_idle and origin.idle_watts:
-        joules[origin.name] += origin.idle_watts * (latency - compute[origin.name])
+        # A route that cannot run waits forever (inf - inf would be no number).
+        waited = latency - compute[origin.name] if math.isfinite(latency) else math.inf
+        joules[origin.name] += origin.idle_watts * waited
     return RoutePrice(
         fraction=route.fraction,
         stages=tuple(priced),
@@ -420,8 +428,9 @@ def _stage_price(
     )
 
 
-def _times(price: float, seconds: float) -> float:
-    return price * seconds if price else 0.0
+def _times(price: float, amount: float) -> float:
+    # What has no price costs nothing, even where the amount is infinite.
+    return price * amount if price else 0.0
 
 
 def _arrivals(
@@ -504,14 +513,15 @@ def _memory_bytes(
     return weights + max(activations, default=0)
 
 
-def _route_violations(problem: Problem, stream: Stream, plan: Plan) -> Iterator[Violation]:
+def _route_violations(
+    problem: Problem, stream: Stream, routes: tuple[Route, ...], prices: tuple[RoutePrice, ...]
+) -> Iterator[Violation]:
     """Yield what a stream's routes break by themselves: times, links, pins, bans, privacy."""
     network = problem.network[stream.network]
     tagged = problem.tagged(stream)
     place = f"stream {stream.name}"
     found: dict[tuple[ViolationKind, str], None] = {}
-    for route in plan.routes[stream.name]:
-        price = route_price(problem, stream, route)
+    for route, price in zip(routes, prices, strict=True):
         for stage in price.stages:
             if math.isinf(stage.seconds):
                 names = (

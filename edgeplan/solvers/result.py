@@ -24,6 +24,8 @@ class Stop(Enum):
     """It did all it set out to do: closed the gap, proved infeasibility, or built its plan."""
     TIME_LIMIT = "time limit"
     INTERRUPTED = "interrupted"
+    WORK_LIMIT = "work limit"
+    """It used up its allowance of states, nodes or iterations."""
     FAILED = "failed"
     """Something went wrong inside; see the message."""
 
