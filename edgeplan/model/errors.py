@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class InputError(EdgeplanError, ValueError):
         return type(self), (self.faults,)
 
     @classmethod
-    def at(cls, place: str, message: str) -> InputError:
+    def at(cls, place: str, message: str) -> Self:
         """Return an error with a single fault."""
         return cls([Fault(place, message)])
 

@@ -85,6 +85,25 @@ class Cut:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharedConstant:
+    """A constant that several nodes read: a group of nodes keeps it once.
+
+    Parameters
+    ----------
+    name
+        In the folded graph.
+    bytes
+        Size; it is part of ``weight_bytes`` of each node that reads it.
+    nodes
+        Indices of those nodes, ascending.
+    """
+
+    name: str
+    bytes: int
+    nodes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Graph:
     """A network file: pinned shapes, constants folded, nodes in order of execution.
 
@@ -104,6 +123,8 @@ class Graph:
         Bytes of the file's own constants, and of the file with its external data.
     uncounted
         Node types whose MACs were not counted.
+    shared
+        Constants of the folded graph that more than one node reads.
     """
 
     inputs: tuple[str, ...]
@@ -115,6 +136,7 @@ class Graph:
     weight_bytes: int
     file_bytes: int
     uncounted: tuple[str, ...] = ()
+    shared: tuple[SharedConstant, ...] = ()
 
     @property
     def macs(self) -> int:

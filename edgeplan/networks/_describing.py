@@ -1,0 +1,315 @@
+"""Describe a folded model as data: nodes, values, cuts. Runs in a sandboxed child."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import onnx
+import onnxruntime
+
+from edgeplan.model.errors import NetworkError
+from edgeplan.model.graph import Graph, Node, SharedConstant, Value
+from edgeplan.networks import counting, sessions
+from edgeplan.networks._reading import MAX_TENSOR_BYTES, subgraphs
+from edgeplan.networks.cuts import find_cuts
+
+SMALL_INPUT_BYTES = 2**16
+"""A graph input of integers or booleans up to this size may be forwarded to several parts."""
+
+SMALL_CONSTANT_BYTES = 2**12
+"""A node that reads larger constants (an embedding's table) is not replicated."""
+
+_COPIED_BYTES = 1024  # constants up to this size may be shapes: inference reads their values
+
+
+def annotate(
+    model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], file: str
+) -> tuple[Value, ...]:
+    """Find every value's type and shape, write them into the model, and return them.
+
+    By shape inference, and where that leaves sizes open, by one real run with random inputs.
+
+    Parameters
+    ----------
+    model
+        Folded.
+    shapes
+        Of its inputs.
+    file
+        What errors name.
+
+    Raises
+    ------
+    NetworkError
+        If a value is larger than a tensor may be, or the run fails.
+    """
+    inferred = _infer(model)
+    found: dict[str, tuple[int, tuple[int, ...] | None] | None] = {}
+    for value in model.graph.input:
+        found[value.name] = value.type.tensor_type.elem_type, shapes[value.name]
+    for node in model.graph.node:
+        for name in filter(None, node.output):
+            found[name] = inferred.get(name)
+    missing = [name for name in found if (known := found[name]) is None or known[1] is None]
+    if missing:
+        found.update(_run(model, missing, found, file))
+    values = tuple(_value(name, known, file) for name, known in found.items())
+    _write(model, found)
+    return values
+
+
+def describe(
+    model: onnx.ModelProto,
+    values: tuple[Value, ...],
+    parameters: int,
+    weight_bytes: int,
+    file_bytes: int,
+) -> Graph:
+    """Return the folded model as data.
+
+    Parameters
+    ----------
+    model
+        Folded, in order of execution.
+    values
+        As `annotate` returns them.
+    parameters, weight_bytes, file_bytes
+        Counted on the file as it came.
+    """
+    constants = {
+        tensor.name: (tuple(tensor.dims), tensor.data_type) for tensor in model.graph.initializer
+    }
+    shapes: dict[str, tuple[int, ...] | None] = {value.name: value.shape for value in values}
+    shapes.update({name: dims for name, (dims, _) in constants.items()})
+    sizes = {value.name: value.bytes for value in values}
+    small = {
+        value.name
+        for value in values[: len(model.graph.input)]
+        if value.bytes is not None
+        and value.bytes <= SMALL_INPUT_BYTES
+        and (value.dtype == "bool" or "int" in value.dtype)
+    }
+    outputs = {value.name for value in model.graph.output}
+    nodes: list[Node] = []
+    uncounted: dict[str, None] = {}
+    readers: dict[str, list[int]] = {}
+    for index, proto in enumerate(model.graph.node):
+        names = list(dict.fromkeys(_reads(proto)))
+        weights = [name for name in names if name in constants]
+        for name in weights:
+            readers.setdefault(name, []).append(index)
+        inner_count, inner_bytes = _inner_constants(proto)
+        elements = sum(math.prod(constants[name][0]) for name in weights) + inner_count
+        taken = sum(_bytes(constants[name]) for name in weights) + inner_bytes
+        read = tuple(name for name in names if name in sizes)
+        made = tuple(name for name in proto.output if name)
+        count = counting.macs(proto, shapes)
+        if counting.is_uncounted(proto, count):
+            uncounted[proto.op_type] = None
+        replicated = (
+            bool(read)
+            and count is None
+            and proto.op_type not in uncounted
+            and not any(True for _ in subgraphs(proto))
+            and taken <= SMALL_CONSTANT_BYTES
+            and small.issuperset(read)
+            and outputs.isdisjoint(made)
+        )
+        if replicated:
+            small.update(made)
+        nodes.append(
+            Node(
+                name=proto.name,
+                op_type=proto.op_type,
+                inputs=read,
+                outputs=made,
+                parameters=elements,
+                weight_bytes=taken,
+                macs=count,
+                replicated=replicated,
+            )
+        )
+    inputs = tuple(value.name for value in model.graph.input)
+    return Graph(
+        inputs=inputs,
+        outputs=tuple(value.name for value in model.graph.output),
+        values=values,
+        nodes=tuple(nodes),
+        cuts=find_cuts(inputs, nodes, values),
+        parameters=parameters,
+        weight_bytes=weight_bytes,
+        file_bytes=file_bytes,
+        uncounted=tuple(uncounted),
+        shared=tuple(
+            SharedConstant(name=name, bytes=_bytes(constants[name]), nodes=tuple(indices))
+            for name, indices in readers.items()
+            if len(indices) > 1
+        ),
+    )
+
+
+def _infer(model: onnx.ModelProto) -> dict[str, tuple[int, tuple[int, ...] | None]]:
+    """Return types and shapes by inference on a copy that leaves the large constants out."""
+    light = onnx.ModelProto()
+    light.ir_version = model.ir_version
+    light.opset_import.extend(model.opset_import)
+    light.functions.extend(model.functions)
+    light.graph.name = model.graph.name or "graph"
+    light.graph.node.extend(model.graph.node)
+    light.graph.input.extend(model.graph.input)
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) <= _COPIED_BYTES and tensor.ByteSize() <= 2 * _COPIED_BYTES:
+            light.graph.initializer.append(tensor)
+        else:
+            light.graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    light.graph.output.extend(model.graph.output)
+    inferred = onnx.shape_inference.infer_shapes(light, data_prop=True)
+    found: dict[str, tuple[int, tuple[int, ...] | None]] = {}
+    for value in (*inferred.graph.value_info, *inferred.graph.output):
+        if not value.type.HasField("tensor_type"):
+            continue
+        tensor = value.type.tensor_type
+        dims = [dim.dim_value if dim.HasField("dim_value") else -1 for dim in tensor.shape.dim]
+        known = tensor.HasField("shape") and all(size >= 0 for size in dims)
+        found[value.name] = tensor.elem_type, tuple(dims) if known else None
+    return found
+
+
+def _run(
+    model: onnx.ModelProto,
+    missing: list[str],
+    found: Mapping[str, tuple[int, tuple[int, ...] | None] | None],
+    file: str,
+) -> dict[str, tuple[int, tuple[int, ...] | None] | None]:
+    """Return types and shapes of the missing values, from a run with random inputs."""
+    outputs = {value.name for value in model.graph.output}
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in missing if name not in outputs
+    )
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    wanted = [
+        (value.name, _numpy_type(value.type.tensor_type.elem_type), known[1])
+        for value in model.graph.input
+        if (known := found[value.name]) is not None and known[1] is not None
+    ]
+    try:
+        session = onnxruntime.InferenceSession(
+            probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        results = session.run(missing, sessions.draw(wanted, 0))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the runtime's classes share no base but this)
+        if "allocate" in str(error) or "bad_alloc" in str(error):
+            raise MemoryError from None
+        text = " ".join(str(error).split())
+        sizes = "; ".join(f"{name}={','.join(map(str, shape))}" for name, _, shape in wanted)
+        raise NetworkError.at(
+            file,
+            f"does not run with the shapes {sizes[:160]} (--shape sets others): {text[:300]}",
+        ) from None
+    shown: dict[str, tuple[int, tuple[int, ...] | None] | None] = {}
+    for name, result in zip(missing, results, strict=True):
+        if hasattr(result, "shape") and result.dtype.kind in "fiub":
+            kind = onnx.helper.np_dtype_to_tensor_dtype(result.dtype)
+            shown[name] = int(kind), tuple(result.shape)
+    return shown
+
+
+def _value(name: str, known: tuple[int, tuple[int, ...] | None] | None, file: str) -> Value:
+    if known is None:
+        return Value(name=name, dtype="object", shape=None, bytes=None)
+    kind, shape = known
+    dtype = _numpy_type(kind)
+    if shape is None or dtype == "object":
+        return Value(name=name, dtype=dtype, shape=shape, bytes=None)
+    size = counting.tensor_bytes(kind, math.prod(shape))
+    if size > MAX_TENSOR_BYTES:
+        raise NetworkError.at(
+            file,
+            f"the value '{name[:80]}' would take {size / 2**30:.3g} GiB; at most 2 GiB: use "
+            "smaller shapes",
+        )
+    return Value(name=name, dtype=dtype, shape=shape, bytes=size)
+
+
+def _write(
+    model: onnx.ModelProto, found: Mapping[str, tuple[int, tuple[int, ...] | None] | None]
+) -> None:
+    """Write types and shapes into the model: a part's inputs need them."""
+    del model.graph.value_info[:]
+    outputs = {value.name: value for value in model.graph.output}
+    inputs = {value.name for value in model.graph.input}
+    for name, known in found.items():
+        if known is None or name in inputs:
+            continue
+        kind, shape = known
+        info = onnx.helper.make_tensor_value_info(name, kind, shape)
+        if name in outputs:
+            outputs[name].CopyFrom(info)
+        else:
+            model.graph.value_info.append(info)
+
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the names that a node reads, outer ones that its subgraphs capture included."""
+    yield from filter(None, node.input)
+    for graph in subgraphs(node):
+        inner = {value.name for value in graph.input}
+        inner.update(tensor.name for tensor in graph.initializer)
+        inner.update(tensor.values.name for tensor in graph.sparse_initializer)
+        for child in graph.node:
+            yield from (name for name in _reads(child) if name not in inner)
+            inner.update(child.output)
+        yield from (value.name for value in graph.output if value.name not in inner)
+
+
+def _inner_constants(node: onnx.NodeProto) -> tuple[int, int]:
+    """Return elements and bytes of the constants inside a node's subgraphs."""
+    elements = size = 0
+    for graph in subgraphs(node):
+        held = list(graph.initializer)
+        for child in graph.node:
+            if child.op_type == "Constant":
+                held.extend(item.t for item in child.attribute if item.name == "value")
+            inner_elements, inner_size = _inner_constants(child)
+            elements += inner_elements
+            size += inner_size
+        for tensor in held:
+            count = math.prod(tensor.dims)
+            elements += count
+            size += counting.tensor_bytes(tensor.data_type, count)
+    return elements, size
+
+
+def _bytes(constant: tuple[tuple[int, ...], int]) -> int:
+    dims, kind = constant
+    return counting.tensor_bytes(kind, math.prod(dims))
+
+
+def _numpy_type(kind: int) -> str:
+    if kind in (onnx.TensorProto.STRING, onnx.TensorProto.UNDEFINED):
+        return "object"
+    return str(onnx.helper.tensor_dtype_to_np_dtype(kind).name)
+
+
+def save(model: onnx.ModelProto, destination: Path) -> None:
+    """Check the folded model and write it.
+
+    Raises
+    ------
+    NetworkError
+        If it is not valid or over 2 GiB.
+    """
+    data = model.SerializeToString()
+    onnx.checker.check_model(data)
+    destination.write_bytes(data)

@@ -1,0 +1,72 @@
+"""The child's side of `edgeplan.networks.prepare`: from a foreign file to data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import onnx
+
+from edgeplan.model.errors import NetworkError
+from edgeplan.networks import counting
+from edgeplan.networks._describing import annotate, describe, save
+from edgeplan.networks._folding import fold
+from edgeplan.networks._pinning import choose, normalise, pin
+from edgeplan.networks._reading import all_nodes, hash_files, read, read_structure, subgraphs
+
+
+def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, object]:
+    """Read, pin, fold and describe a file; leave the folded model in ``scratch``.
+
+    Parameters
+    ----------
+    path
+        The foreign file.
+    shapes
+        As the user gave them.
+    scratch
+        Existing folder; the folded model becomes ``folded.onnx`` in it.
+
+    Returns
+    -------
+    dict
+        ``graph`` (a `Graph` as data), ``sha256`` and ``shapes``.
+    """
+    file = Path(path)
+    name = file.name[:80]
+    _, external = read_structure(file)
+    digest = hash_files(file, external)
+    file_bytes = file.stat().st_size + sum(other.stat().st_size for other in external)
+    model = read(file)
+    elements, weight_bytes = counting.parameters(model)
+    normalise(model)
+    chosen = choose(model, shapes, name)
+    folded = _fold_pinned(model, chosen, Path(scratch), name)
+    del model
+    values = annotate(folded, chosen, name)
+    graph = describe(folded, values, elements, weight_bytes, file_bytes)
+    save(folded, Path(scratch) / "folded.onnx")
+    return {
+        "graph": dataclasses.asdict(graph),
+        "sha256": digest,
+        "shapes": [[key, list(shape)] for key, shape in chosen.items()],
+    }
+
+
+def _fold_pinned(
+    model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], scratch: Path, name: str
+) -> onnx.ModelProto:
+    """Fold with pinned shapes, or with the file's own where a branch never taken forbids that.
+
+    A branch for other shapes (another sampling rate, say) is invalid under the pinned ones
+    although it never runs; ONNX Runtime then refuses the whole file.
+    """
+    pinned = onnx.ModelProto()
+    pinned.CopyFrom(model)
+    pin(pinned, shapes)
+    try:
+        return fold(pinned, scratch, name)
+    except NetworkError:
+        if not any(True for node in all_nodes(model) for _ in subgraphs(node)):
+            raise
+    return fold(model, scratch, name)

@@ -1,0 +1,83 @@
+"""Extract a part of a folded network as an ONNX file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeplan.model.errors import InputError, NetworkError
+from edgeplan.networks.files import replacing
+
+
+def extract(
+    folded: Path | str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    destination: Path | str,
+) -> Path:
+    """Write the part of a network that computes ``outputs`` from ``inputs``.
+
+    Walks back from the outputs to the inputs with onnx_ir, which follows outer values that
+    subgraphs capture (the extractor of onnx.utils silently loses them). Constants come along;
+    so does whatever derives from graph inputs that are among ``inputs`` (replicated nodes).
+    Operator sets, IR version, metadata and functions stay.
+
+    Parameters
+    ----------
+    folded
+        File that `edgeplan.networks.prepare` wrote: values carry types and shapes.
+    inputs, outputs
+        Names of values, as `edgeplan.networks.grouping.part_io` returns them; their order is
+        that of the part's inputs and outputs.
+    destination
+        File to write; it appears whole or not at all.
+
+    Returns
+    -------
+    Path
+        ``destination``.
+
+    Raises
+    ------
+    InputError
+        If a value does not exist, or the outputs need more than the inputs.
+    NetworkError
+        If the part is not valid ONNX.
+    """
+    import onnx
+    import onnx_ir
+
+    source, target = Path(folded), Path(destination)
+    place = source.name[:80]
+    if not outputs:
+        raise InputError.at(place, "a part needs at least one output")
+    model = onnx_ir.load(source)
+    known = onnx_ir.convenience.create_value_mapping(model.graph, include_subgraphs=False)
+    for name in (*inputs, *outputs):
+        if name not in known:
+            raise InputError.at(place, f"there is no value '{name[:80]}' to cut at")
+    try:
+        graph = onnx_ir.convenience.extract(model.graph, list(inputs), list(outputs))
+    except ValueError as error:
+        text = " ".join(str(error).split())[:300]
+        raise InputError.at(place, f"the part is not closed by its inputs: {text}") from None
+    part = onnx_ir.Model(
+        graph,
+        ir_version=model.ir_version,
+        producer_name=model.producer_name,
+        producer_version=model.producer_version,
+        domain=model.domain,
+        model_version=model.model_version,
+        doc_string=model.doc_string,
+        functions=list(model.functions.values()),
+        metadata_props=dict(model.metadata_props),
+    )
+    proto = onnx_ir.to_proto(part)
+    try:
+        onnx.checker.check_model(proto)
+    except onnx.checker.ValidationError as error:
+        text = " ".join(str(error).split())[:300]
+        raise NetworkError.at(place, f"its part is not valid ONNX: {text}") from None
+    with replacing(target) as temporary:
+        temporary.write_bytes(proto.SerializeToString())
+    return target
