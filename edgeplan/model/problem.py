@@ -573,8 +573,11 @@ def _objective_faults(problem: Problem) -> Iterator[Fault]:
         "energy_denominator_joules",
         "cost_denominator_dollars",
     ):
-        if not (math.isfinite(value := getattr(objective, key)) and value > 0):
+        value, weight = getattr(objective, key), getattr(objective, key.partition("_")[0])
+        if not (math.isfinite(value) and value > 0):
             yield Fault(f"objective.{key}", "must be a finite positive number")
+        elif math.isinf(weight / value) and math.isfinite(weight):
+            yield Fault(f"objective.{key}", "is so small that the weight divided by it is infinite")
     if not (objective.latency > 0 or objective.energy > 0 or objective.cost > 0):
         yield Fault("objective", "at least one weight must be positive")
     yield from _limits("budgets", problem.budgets, "power_watts", "dollars_per_hour")
