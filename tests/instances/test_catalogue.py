@@ -6,6 +6,7 @@ import dataclasses
 import math
 import pathlib
 import re
+import statistics
 import typing
 from importlib import resources
 
@@ -141,6 +142,7 @@ def test_devices_are_ordered_by_speed() -> None:
         "raspberry-pi-5",
         "mini-pc-n100",
         "aws-c6i-xlarge",
+        "edge-server-ryzen-5600x",
         "jetson-orin-nano",
         "aws-g4dn-t4",
         "aws-g6-l4",
@@ -150,7 +152,7 @@ def test_devices_are_ordered_by_speed() -> None:
 
 
 def test_links_are_ordered_by_bandwidth_and_latency() -> None:
-    names = ("ble", "3g-down", "lte-down", "5g-down", "ethernet", "datacenter")
+    names = ("ble", "3g-down", "lte-down", "5g-down", "wifi", "ethernet", "datacenter")
     rates = [to_link(link(name), "a", "b").bytes_per_second for name in names]
     assert rates == sorted(rates)
     delays = [to_link(link(name), "a", "b").latency_seconds for name in ("ethernet", "wifi", "ble")]
@@ -191,13 +193,13 @@ def test_arithmetic_of_stated_estimates() -> None:
         "raspberry-pi-4.flops_per_second": 2 * 11.889e9,
         "raspberry-pi-4.memory_bytes_per_second": 2 * 2580e6,
         "raspberry-pi-5.flops_per_second": 2 * 30.249e9,
-        "raspberry-pi-5.memory_bytes_per_second": 4267e6 * 4 * 5.16 / 12.8,
-        "raspberry-pi-5.idle_watts": 0.65 * 5,
-        "jetson-orin-nano.flops_per_second": 1024 * 2 * 625e6 * 0.4,
+        "raspberry-pi-5.memory_bytes_per_second": 2 * 5557.4e6,
+        "raspberry-pi-5.idle_watts": (4 + 5) / 2,
+        "jetson-orin-nano.flops_per_second": statistics.median((1.04, 1.30, 1.28, 1.31, 1.08))
+        * 1e12,
         "phone-snapdragon-8-gen-2.flops_per_second": (3.2e9 * 32 + 4 * 2.8e9 * 16) * 0.3,
-        "phone-snapdragon-8-gen-2.memory_bytes_per_second": 4200e6 * 2 * 8 * 0.5,
         "mini-pc-n100.flops_per_second": 2 * 62.851e9,
-        "mini-pc-n100.memory_bytes_per_second": 4800e6 * 8 * 0.6,
+        "mini-pc-n100.memory_bytes_per_second": 2 * 11600e6,
         "edge-server-ryzen-5600x.flops_per_second": 2 * 229e9,
         "edge-server-ryzen-5600x.memory_bytes_per_second": 51.2e9 * 0.7,
         "aws-c6i-xlarge.flops_per_second": 2 * 3.5e9 * 64 * 0.4,
@@ -207,7 +209,7 @@ def test_arithmetic_of_stated_estimates() -> None:
         "aws-g4dn-t4.flops_per_second": 8.141e12 * 0.5,
         "aws-g4dn-t4.active_watts": 71 + 4 * 4.0632,
         "aws-g4dn-t4.idle_watts": 8 + 4 * 0.6903,
-        "aws-g6-l4.flops_per_second": 30.29e12 * 0.4,
+        "aws-g6-l4.flops_per_second": statistics.median((12.87, 15.38, 12.53, 10.66, 11.11)) * 1e12,
         "aws-g6-l4.active_watts": 72 + 4 * 1.9573,
         "aws-g6-l4.idle_watts": 72 * 8 / 71 + 4 * 0.4556,
         "aws-g6-l4.memory_bytes": 22888 * 2**20,
@@ -219,9 +221,9 @@ def test_arithmetic_of_stated_estimates() -> None:
         "ble.bytes_per_second": 1242945 / 7.292,
         "ble.send_joules_per_byte": 4.8e-3 * 3.0 / 170453,
         "ble.receive_joules_per_byte": 4.6e-3 * 3.0 / 170453,
-        "wifi.bytes_per_second": 433e6 * 0.46 / 8,
-        "wifi.send_joules_per_byte": 1 / 25e6,
-        "wifi.receive_joules_per_byte": 0.75 / 25e6,
+        "wifi.bytes_per_second": 226e6 / 8,
+        "wifi.send_joules_per_byte": 1 / 28.25e6,
+        "wifi.receive_joules_per_byte": 0.75 / 28.25e6,
         "3g-down.bytes_per_second": 2.109e6 / 8,
         "3g-down.receive_joules_per_byte": 8 * (1.13e-5 - 7.21e-9 * (1500 - 101)),
         "lte-up.bytes_per_second": 6e6 / 8,
@@ -238,7 +240,7 @@ def test_arithmetic_of_stated_estimates() -> None:
     }
     assert set(expected) <= set(values)
     for name, value in expected.items():
-        assert values[name] == pytest.approx(value, rel=0.07), name
+        assert values[name] == pytest.approx(value, rel=0.03), name
 
 
 def test_medians_of_the_shared_traces() -> None:
