@@ -26,7 +26,7 @@ from edgeplan.model.graph import Cut, Graph
 MOST_TENSORS = 4
 """More tensors than this make a cut of many messages, seldom worth a place."""
 
-LEAST_SHARE = 0.005
+LEAST_SHARE = 0.02
 """Of the whole time: the least that a part between two chosen cuts may have."""
 
 
