@@ -237,6 +237,7 @@ def test_arithmetic_of_stated_estimates() -> None:
         "5g-down.receive_joules_per_byte": 2.5 * 2 / 18.35e6,
         "ethernet.bytes_per_second": 941e6 / 8,
         "ethernet.send_joules_per_byte": 0.5 / 117.6e6,
+        "ethernet.receive_joules_per_byte": 0.5 / 117.6e6,
     }
     assert set(expected) <= set(values)
     for name, value in expected.items():
