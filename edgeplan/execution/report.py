@@ -1,0 +1,327 @@
+"""What a run found: predicted beside measured, and whether the outputs are equal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Repeated times of one thing, in seconds."""
+
+    median_seconds: float
+    mean_seconds: float
+    p95_seconds: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Summary:
+        """Return the summary of at least one time."""
+        values = np.asarray(seconds, dtype=np.float64)
+        return cls(
+            median_seconds=float(np.median(values)),
+            mean_seconds=float(np.mean(values)),
+            p95_seconds=float(np.percentile(values, 95)),
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return the three numbers."""
+        return {
+            "median_seconds": self.median_seconds,
+            "mean_seconds": self.mean_seconds,
+            "p95_seconds": self.p95_seconds,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferReport:
+    """One transfer of a route, as the evaluator lists it.
+
+    Parameters
+    ----------
+    source, target, tensors, bytes
+        What crosses which link.
+    predicted_seconds
+        The evaluator's time.
+    measured
+        Wall times from the start at the source to the end at the target.
+    """
+
+    source: str
+    target: str
+    tensors: tuple[str, ...]
+    bytes: int
+    predicted_seconds: float
+    measured: Summary
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for ``--json``."""
+        return {
+            "source": self.source,
+            "target": self.target,
+            "tensors": list(self.tensors),
+            "bytes": self.bytes,
+            "predicted_seconds": finite(self.predicted_seconds),
+            "measured_seconds": self.measured.median_seconds,
+            "measured": self.measured.as_json(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """One stage of a route.
+
+    Parameters
+    ----------
+    device, first, stop
+        Layers ``first`` to ``stop - 1`` ran there.
+    predicted_seconds
+        The evaluator's time.
+    wall, cpu
+        Measured times of the computation.
+    emulated
+        Whether the stage was held to emulate a slower device: its wall time is then not a
+        measurement of a device.
+    transfers
+        What arrived before it.
+    """
+
+    device: str
+    first: int
+    stop: int
+    predicted_seconds: float
+    wall: Summary
+    cpu: Summary
+    emulated: bool
+    transfers: tuple[TransferReport, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for ``--json``."""
+        return {
+            "device": self.device,
+            "layers": [self.first, self.stop],
+            "predicted_seconds": finite(self.predicted_seconds),
+            "measured_seconds": self.wall.median_seconds,
+            "cpu_seconds": self.cpu.median_seconds,
+            "emulated": self.emulated,
+            "wall": self.wall.as_json(),
+            "cpu": self.cpu.as_json(),
+            "transfers": [transfer.as_json() for transfer in self.transfers],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteReport:
+    """One route of a stream.
+
+    Parameters
+    ----------
+    fraction
+        Share of the stream's requests that the plan sends along it.
+    requests
+        How many were measured.
+    predicted_seconds
+        The evaluator's latency.
+    measured
+        Wall times from end to end.
+    stages, returned
+        In detail.
+    strict_equal
+        Whether all outputs equal the unsplit network's bit by bit, optimisation off.
+    deployed_max_error
+        Largest difference to the unsplit network's outputs over the output's scale, at the
+        deployed optimisation level.
+    """
+
+    fraction: float
+    requests: int
+    predicted_seconds: float
+    measured: Summary
+    stages: tuple[StageReport, ...]
+    returned: tuple[TransferReport, ...]
+    strict_equal: bool
+    deployed_max_error: float
+
+    @property
+    def measured_seconds(self) -> float:
+        """Median wall time from end to end."""
+        return self.measured.median_seconds
+
+    @property
+    def measured_cpu_seconds(self) -> float:
+        """Medians added: computation in CPU time, transfers in wall time."""
+        return math.fsum(
+            [
+                *(stage.cpu.median_seconds for stage in self.stages),
+                *(transfer.measured.median_seconds for transfer in self.transfers),
+            ]
+        )
+
+    @property
+    def transfers(self) -> tuple[TransferReport, ...]:
+        """All transfers in order."""
+        return (*(t for stage in self.stages for t in stage.transfers), *self.returned)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for ``--json``."""
+        return {
+            "fraction": self.fraction,
+            "requests": self.requests,
+            "predicted_seconds": finite(self.predicted_seconds),
+            "measured_seconds": self.measured_seconds,
+            "measured_cpu_seconds": self.measured_cpu_seconds,
+            "relative_error": relative_error(self.measured_seconds, self.predicted_seconds),
+            "measured": self.measured.as_json(),
+            "strict_equal": self.strict_equal,
+            "deployed_max_error": finite(self.deployed_max_error),
+            "stages": [stage.as_json() for stage in self.stages],
+            "returned": [transfer.as_json() for transfer in self.returned],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamReport:
+    """One stream; numbers are means over its routes by their fractions.
+
+    Parameters
+    ----------
+    name
+        Of the stream.
+    routes
+        In the plan's order.
+    """
+
+    name: str
+    routes: tuple[RouteReport, ...]
+
+    def _mean(self, values: Sequence[float]) -> float:
+        total = math.fsum(route.fraction for route in self.routes)
+        weighted = (r.fraction * v for r, v in zip(self.routes, values, strict=True))
+        return math.fsum(weighted) / total
+
+    @property
+    def predicted_seconds(self) -> float:
+        """The evaluator's latency."""
+        return self._mean([route.predicted_seconds for route in self.routes])
+
+    @property
+    def measured_seconds(self) -> float:
+        """Median wall time from end to end."""
+        return self._mean([route.measured_seconds for route in self.routes])
+
+    @property
+    def measured_cpu_seconds(self) -> float:
+        """Computation in CPU time, transfers in wall time."""
+        return self._mean([route.measured_cpu_seconds for route in self.routes])
+
+    @property
+    def relative_error(self) -> float | None:
+        """(measured − predicted) ÷ predicted; ``None`` where nothing finite was predicted."""
+        return relative_error(self.measured_seconds, self.predicted_seconds)
+
+    @property
+    def strict_equal(self) -> bool:
+        """Whether the outputs equal the unsplit network's bit by bit, optimisation off."""
+        return all(route.strict_equal for route in self.routes)
+
+    @property
+    def deployed_max_error(self) -> float:
+        """Largest difference over the output's scale at the deployed level."""
+        return max(route.deployed_max_error for route in self.routes)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for ``--json``; ``stages`` lists those of all routes."""
+        return {
+            "name": self.name,
+            "predicted_seconds": finite(self.predicted_seconds),
+            "measured_seconds": self.measured_seconds,
+            "measured_cpu_seconds": self.measured_cpu_seconds,
+            "relative_error": self.relative_error,
+            "relative_error_cpu": relative_error(self.measured_cpu_seconds, self.predicted_seconds),
+            "strict_equal": self.strict_equal,
+            "deployed_max_error": finite(self.deployed_max_error),
+            "stages": [
+                {"route": index, **stage.as_json()}
+                for index, route in enumerate(self.routes)
+                for stage in route.stages
+            ],
+            "routes": [route.as_json() for route in self.routes],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """What `run` found.
+
+    Parameters
+    ----------
+    requests
+        Asked for, per route.
+    threads
+        Intra-op threads of each worker.
+    links_emulated
+        Whether transfers took the time of the problem's links.
+    streams
+        In the problem's order.
+    folder
+        Where the parts lie; ``None`` where they were temporary.
+    """
+
+    requests: int
+    threads: int
+    links_emulated: bool
+    streams: tuple[StreamReport, ...]
+    folder: str | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for ``--json`` and for the report file."""
+        return {
+            "requests": self.requests,
+            "threads": self.threads,
+            "links_emulated": self.links_emulated,
+            "folder": self.folder,
+            "streams": [stream.as_json() for stream in self.streams],
+        }
+
+
+def relative_error(measured: float, predicted: float) -> float | None:
+    """Return (measured − predicted) ÷ predicted, ``None`` where that is no number."""
+    if not math.isfinite(predicted) or predicted <= 0:
+        return None
+    return measured / predicted - 1
+
+
+def finite(value: float) -> float | None:
+    """Return the value, ``None`` where JSON could not hold it."""
+    return value if math.isfinite(value) else None
+
+
+def equal_bits(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
+    """Return whether two arrays have the same type, shape and bytes."""
+    same = one.dtype == other.dtype and one.shape == other.shape
+    return same and one.tobytes() == other.tobytes()
+
+
+def scaled_error(split: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> float:
+    """Return max |split − whole| ÷ max |whole|.
+
+    ``inf`` where types, shapes, or the places of what is not finite differ; the scale is 1
+    where the whole output is zero.
+    """
+    if split.dtype != whole.dtype or split.shape != whole.shape:
+        return math.inf
+    if not whole.size:
+        return 0.0
+    a, b = split.astype(np.float64), whole.astype(np.float64)
+    odd = ~np.isfinite(a) | ~np.isfinite(b)
+    if odd.any():
+        if not np.array_equal(a[odd], b[odd], equal_nan=True):
+            return math.inf
+        a, b = a[~odd], b[~odd]
+        if not b.size:
+            return 0.0
+    return float(np.max(np.abs(a - b))) / (float(np.max(np.abs(b))) or 1.0)

@@ -1,0 +1,199 @@
+"""The worker process: listens, authenticates, and serves one controller at a time.
+
+``serve`` is what ``edgeplan worker`` runs. ``local_main`` is what the controller starts on its
+own machine: its token and folder come through standard input, and when that ends, because the
+controller closed it or died, so does the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from edgeplan.execution.addresses import clean_token, parse_address, show_address
+from edgeplan.execution.engagement import Engagement
+from edgeplan.execution.local import GOODBYE
+from edgeplan.execution.protocol import Channel, welcome
+from edgeplan.execution.transport import listen
+from edgeplan.model.errors import ExecutionError, InputError
+
+CONNECTIONS = 64
+
+
+class Worker:
+    """A listening worker.
+
+    Parameters
+    ----------
+    listener
+        Listening socket, owned by the worker from now on.
+    token
+        The shared secret.
+    folder
+        Private folder for the parts of whoever uses the worker.
+    """
+
+    def __init__(self, listener: socket.socket, token: str, folder: Path) -> None:
+        self._listener = listener
+        self._token = token.encode()
+        self._folder = folder
+        self._free = threading.Semaphore(CONNECTIONS)
+        self._lock = threading.Lock()
+        self._engagement: Engagement | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port on which the worker listens."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    def serve(self, stop: threading.Event | None = None) -> None:
+        """Accept connections until ``stop`` is set (or a signal raises)."""
+        self._listener.settimeout(0.5)
+        try:
+            while stop is None or not stop.is_set():
+                try:
+                    sock, _ = self._listener.accept()
+                except TimeoutError:
+                    continue
+                if not self._free.acquire(blocking=False):
+                    sock.close()
+                    continue
+                threading.Thread(target=self._connection, args=(sock,), daemon=True).start()
+        finally:
+            self._listener.close()
+            if self._engagement is not None:
+                self._engagement.close()
+
+    def _connection(self, sock: socket.socket) -> None:
+        channel = Channel(sock)
+        try:
+            realm, key = welcome(channel, self._secret_of)
+            frame = channel.receive(10.0)
+            if realm == "token" and frame.kind == "open":
+                self._engage(Engagement(channel, key, frame, self._folder))
+            elif realm != "token" and frame.kind == "peer":
+                engagement = self._engagement
+                if engagement is not None and engagement.identity == realm:
+                    engagement.serve_peer(channel, frame.text("device"))
+        except ExecutionError:
+            pass  # whoever it was is refused; the worker lives on
+        finally:
+            channel.close()
+            self._free.release()
+
+    def _secret_of(self, realm: str) -> bytes | None:
+        if realm == "token":
+            return self._token
+        engagement = self._engagement
+        return engagement.secret if engagement and engagement.identity == realm else None
+
+    def _engage(self, engagement: Engagement) -> None:
+        with self._lock:
+            busy = self._engagement is not None
+            if not busy:
+                self._engagement = engagement
+        if busy:
+            engagement.control.send(
+                {"kind": "failed", "why": "the worker serves another controller"}
+            )
+            return
+        try:
+            engagement.serve()
+        finally:
+            with self._lock:
+                self._engagement = None
+
+
+def serve(
+    address: str,
+    token_file: Path,
+    *,
+    announce: Callable[[str], object],
+    stop: threading.Event | None = None,
+) -> None:
+    """Run a worker until it is interrupted.
+
+    Parameters
+    ----------
+    address
+        ``HOST:PORT`` to listen on; port 0 picks a free one.
+    token_file
+        File with the token that controllers must hold.
+    announce
+        Called with one line of JSON, ``{"listening": "HOST:PORT"}``, once it listens.
+    stop
+        Ends it when set.
+
+    Raises
+    ------
+    InputError
+        If the address or the token file is not valid.
+    ExecutionError
+        If the port is taken.
+    """
+    host, port = parse_address(address, "--listen")
+    try:
+        token = clean_token(token_file.read_text(encoding="utf-8"), "--token-file")
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise InputError.at("--token-file", f"cannot be read: {reason}") from None
+    except UnicodeDecodeError:
+        raise InputError.at("--token-file", "is not text") from None
+    with tempfile.TemporaryDirectory(prefix="edgeplan-worker-") as folder:
+        worker = Worker(listen(host, port), token, Path(folder))
+        previous = _terminate_by_exit()
+        try:
+            announce(json.dumps({"listening": show_address(*worker.address)}))
+            worker.serve(stop)
+        finally:
+            if previous is not None:
+                signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate_by_exit() -> signal._HANDLER | None:
+    """Let SIGTERM end the process the way Ctrl-C does, so that folders are removed."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, leave)
+
+
+def local_main(config: dict[str, str]) -> NoReturn:
+    """Run a worker for the controller that started this process; never returns.
+
+    Parameters
+    ----------
+    config
+        ``token``, ``folder`` (the worker's own) and ``shared`` (the controller's, which is
+        removed should the controller have died) as read from standard input.
+    """
+    worker = Worker(listen("127.0.0.1", 0), config["token"], Path(config["folder"]))
+
+    def leave() -> None:
+        if sys.stdin.buffer.read() != GOODBYE:
+            shutil.rmtree(config["shared"], ignore_errors=True)
+        os._exit(0)
+
+    threading.Thread(target=leave, daemon=True).start()
+    import onnxruntime  # noqa: F401 - loaded before the worker says that it is ready
+
+    sys.stdout.write(json.dumps({"port": worker.address[1]}) + "\n")
+    sys.stdout.flush()
+    try:
+        worker.serve()
+    finally:
+        os._exit(1)
