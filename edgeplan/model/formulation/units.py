@@ -1,0 +1,228 @@
+"""In what units the program counts: the one place where it is scaled.
+
+HiGHS compares with absolute tolerances and drops entries below 1e-9 of nothing in particular, so
+the program counts each quantity in a unit that makes its coefficients about 1:
+
+* the times, bytes, joules and dollars of a stream in a unit of its own: the largest that a
+  layer, a span or a tensor of it contributes (a deadline below that bounds the unit of time);
+* memory in MiB, and each row of memory, load or budget divided by its limit, so that it reads
+  "at most 1";
+* the objective in a unit near its optimum: the price of every stream's cheapest compute, and at
+  least a millionth of the largest coefficient.
+
+Units are powers of two, so that scaling changes no digit of any coefficient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgeplan.model.formulation.sets import Sets
+from edgeplan.model.network import LayerCosts, Network
+from edgeplan.model.problem import Device
+
+MIB = float(2**20)
+LARGEST_RATIO = 1e4
+"""A deadline makes the unit of time at most so much smaller than the longest time."""
+SMALLEST_RATIO = 1e-6
+"""The unit of the objective is at least this share of the largest coefficient."""
+
+
+def power_of_two(values: Iterable[float]) -> float:
+    """Return the power of two at or above the largest positive finite value; 1 where none is.
+
+    Examples
+    --------
+    >>> power_of_two([0.3, 5.0])
+    8.0
+    >>> power_of_two([0.0])
+    1.0
+    """
+    top = max((value for value in values if value > 0 and math.isfinite(value)), default=1.0)
+    return float(2.0 ** math.ceil(math.log2(top)))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a layer (its boundary aside) or a span takes on a device, for one request.
+
+    Parameters
+    ----------
+    seconds
+        Time.
+    joules, dollars
+        Compute energy (above idle where the device charges idle) and price of time.
+    """
+
+    seconds: float
+    joules: float
+    dollars: float
+
+
+def price(network: Network, device: Device, first: int, stop: int, *, boundary: bool) -> Stage:
+    """Return what layers ``first`` to ``stop - 1`` take on a device.
+
+    Parameters
+    ----------
+    boundary
+        Whether the boundary cost of the form ``layers`` is in.
+    """
+    costs = network.costs[device.name]
+    seconds = costs.stage_seconds(first, stop)
+    if isinstance(costs, LayerCosts) and not boundary:
+        seconds = math.fsum(costs.seconds[first:stop])
+    joules = costs.stage_joules(first, stop)
+    dollars = costs.stage_dollars(first, stop)
+    return Stage(
+        seconds,
+        device.compute_watts * seconds if joules is None else joules,
+        device.dollars_per_second * seconds if dollars is None else dollars,
+    )
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units of a problem's program.
+
+    Parameters
+    ----------
+    sets
+        Its index sets.
+    objective_hint
+        A price near the optimum where one is known, in the objective's units.
+    """
+
+    sets: Sets
+    objective_hint: float | None = None
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """Seconds per unit of time, by stream."""
+        problem = self.sets.problem
+        units = {}
+        for s in self.sets.streams:
+            longest = power_of_two(
+                [
+                    *(stage.seconds for _, _, stage in self._stages(s)),
+                    *(
+                        problem.link[a, b].latency_seconds
+                        for t, a, b in self.sets.crossed
+                        if t == s
+                    ),
+                    *(
+                        self.sets.tensor[s, name].bytes / problem.link[a, b].bytes_per_second
+                        for name, a, b in self.sets.moves[s]
+                    ),
+                ]
+            )
+            deadline = power_of_two([problem.stream[s].deadline_seconds])
+            if not math.isfinite(problem.stream[s].deadline_seconds):
+                deadline = longest
+            units[s] = min(longest, max(deadline, longest / power_of_two([LARGEST_RATIO])))
+        return units
+
+    @cached_property
+    def bytes(self) -> dict[str, float]:
+        """Bytes per unit of volume, by stream."""
+        return {
+            s: power_of_two(float(self.sets.tensor[s, name].bytes) for name, _, _ in moves)
+            for s, moves in self.sets.moves.items()
+        }
+
+    @cached_property
+    def joules(self) -> dict[str, float]:
+        """Joules per unit of energy, by stream."""
+        problem = self.sets.problem
+        return {
+            s: power_of_two(
+                [
+                    *(stage.joules for _, _, stage in self._stages(s)),
+                    *(
+                        self.bytes[s] * max(link.send_joules_per_byte, link.receive_joules_per_byte)
+                        for t, a, b in self.sets.carried
+                        if t == s
+                        for link in [problem.link[a, b]]
+                    ),
+                    *(
+                        self.seconds[s] * problem.device[d].idle_watts
+                        for t, d in self.sets.powered
+                        if t == s and self.sets.waits_idle(s, d)
+                    ),
+                ]
+            )
+            for s in self.sets.streams
+        }
+
+    @cached_property
+    def dollars(self) -> dict[str, float]:
+        """Dollars per unit of money, by stream."""
+        problem = self.sets.problem
+        return {
+            s: power_of_two(
+                [
+                    *(stage.dollars for _, _, stage in self._stages(s)),
+                    *(
+                        problem.device[d].dollars_per_request
+                        for t, d in self.sets.stream_devices
+                        if t == s
+                    ),
+                    *(
+                        self.bytes[s] * problem.link[a, b].dollars_per_byte
+                        for t, a, b in self.sets.carried
+                        if t == s
+                    ),
+                    *(
+                        self.joules[s] * problem.device[d].dollars_per_joule
+                        for t, d in self.sets.powered
+                        if t == s
+                    ),
+                ]
+            )
+            for s in self.sets.streams
+        }
+
+    @cached_property
+    def objective(self) -> float:
+        """Price per unit of the objective."""
+        problem = self.sets.problem
+        prices = problem.objective.prices
+        largest = max(
+            problem.share(problem.stream[s]) * p * unit
+            for s in self.sets.streams
+            for p, unit in zip(
+                prices, (self.seconds[s], self.joules[s], self.dollars[s]), strict=True
+            )
+        )
+        hint = self.objective_hint
+        if hint is None:
+            hint = math.fsum(
+                problem.share(problem.stream[s]) * self._floor(s, prices) for s in self.sets.streams
+            )
+        if not 0 < hint < math.inf:
+            return power_of_two([largest])
+        return power_of_two([max(hint, largest * SMALLEST_RATIO)])
+
+    def _floor(self, stream: str, prices: tuple[float, float, float]) -> float:
+        """Return the price of a stream's cheapest compute: a shortest path over its stages."""
+        reached = [0.0] + [math.inf] * len(self.sets.permitted[stream])
+        for first, stop, stage in sorted(self._stages(stream), key=lambda item: item[:2]):
+            values = (stage.seconds, stage.joules, stage.dollars)
+            total = math.fsum(p * value for p, value in zip(prices, values, strict=True) if p)
+            reached[stop] = min(reached[stop], reached[first] + total)
+        return reached[-1]
+
+    def _stages(self, stream: str) -> Iterator[tuple[int, int, Stage]]:
+        """Yield (first, stop, price) of each layer, or of each span, where it may run."""
+        problem = self.sets.problem
+        network = self.sets.network(stream)
+        if network.form == "spans":
+            for first, stop, d in self.sets.spans[stream]:
+                yield first, stop, price(network, problem.device[d], first, stop, boundary=True)
+            return
+        for layer, devices in enumerate(self.sets.permitted[stream]):
+            for d in devices:
+                stage = price(network, problem.device[d], layer, layer + 1, boundary=True)
+                yield layer, layer + 1, stage
