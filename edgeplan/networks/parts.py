@@ -44,40 +44,78 @@ def extract(
     NetworkError
         If the part is not valid ONNX.
     """
-    import onnx
-    import onnx_ir
+    return Splitter(folded).extract(inputs, outputs, destination)
 
-    source, target = Path(folded), Path(destination)
-    place = source.name[:80]
-    if not outputs:
-        raise InputError.at(place, "a part needs at least one output")
-    model = onnx_ir.load(source)
-    known = onnx_ir.convenience.create_value_mapping(model.graph, include_subgraphs=False)
-    for name in (*inputs, *outputs):
-        if name not in known:
-            raise InputError.at(place, f"there is no value '{name[:80]}' to cut at")
-    try:
-        graph = onnx_ir.convenience.extract(model.graph, list(inputs), list(outputs))
-    except ValueError as error:
-        text = " ".join(str(error).split())[:300]
-        raise InputError.at(place, f"the part is not closed by its inputs: {text}") from None
-    part = onnx_ir.Model(
-        graph,
-        ir_version=model.ir_version,
-        producer_name=model.producer_name,
-        producer_version=model.producer_version,
-        domain=model.domain,
-        model_version=model.model_version,
-        doc_string=model.doc_string,
-        functions=list(model.functions.values()),
-        metadata_props=dict(model.metadata_props),
-    )
-    proto = onnx_ir.to_proto(part)
-    try:
-        onnx.checker.check_model(proto)
-    except onnx.checker.ValidationError as error:
-        text = " ".join(str(error).split())[:300]
-        raise NetworkError.at(place, f"its part is not valid ONNX: {text}") from None
-    with replacing(target) as temporary:
-        temporary.write_bytes(proto.SerializeToString())
-    return target
+
+class Splitter:
+    """A folded network that is read once, for many parts.
+
+    Parameters
+    ----------
+    folded
+        As for `extract`.
+    """
+
+    def __init__(self, folded: Path | str) -> None:
+        import onnx_ir
+
+        source = Path(folded)
+        self._place = source.name[:80]
+        self._model = onnx_ir.load(source)
+        self._known = onnx_ir.convenience.create_value_mapping(
+            self._model.graph, include_subgraphs=False
+        )
+
+    def extract(
+        self,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        destination: Path | str,
+        *,
+        check: bool = True,
+    ) -> Path:
+        """Write a part as the function `extract` does.
+
+        Parameters
+        ----------
+        inputs, outputs, destination
+            As there.
+        check
+            Whether to have the part checked by onnx (half of the time, with large weights);
+            opening a session finds the same faults.
+        """
+        import onnx
+        import onnx_ir
+
+        place, model, target = self._place, self._model, Path(destination)
+        if not outputs:
+            raise InputError.at(place, "a part needs at least one output")
+        for name in (*inputs, *outputs):
+            if name not in self._known:
+                raise InputError.at(place, f"there is no value '{name[:80]}' to cut at")
+        try:
+            graph = onnx_ir.convenience.extract(model.graph, list(inputs), list(outputs))
+        except ValueError as error:
+            text = " ".join(str(error).split())[:300]
+            raise InputError.at(place, f"the part is not closed by its inputs: {text}") from None
+        part = onnx_ir.Model(
+            graph,
+            ir_version=model.ir_version,
+            producer_name=model.producer_name,
+            producer_version=model.producer_version,
+            domain=model.domain,
+            model_version=model.model_version,
+            doc_string=model.doc_string,
+            functions=list(model.functions.values()),
+            metadata_props=dict(model.metadata_props),
+        )
+        proto = onnx_ir.to_proto(part)
+        try:
+            if check:
+                onnx.checker.check_model(proto)
+        except onnx.checker.ValidationError as error:
+            text = " ".join(str(error).split())[:300]
+            raise NetworkError.at(place, f"its part is not valid ONNX: {text}") from None
+        with replacing(target) as temporary:
+            temporary.write_bytes(proto.SerializeToString())
+        return target
