@@ -1,0 +1,152 @@
+"""Plan files: JSON with a header, the routes, and the fingerprint of the problem planned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgeplan.instances.codec import decode, encode
+from edgeplan.instances.document import Plain, parse_json, read_text, to_json, write_text
+from edgeplan.instances.profiles import checked_body
+from edgeplan.instances.schema import PLAN_FORMAT, VERSION
+from edgeplan.model.errors import Fault, InputError
+from edgeplan.model.plan import Plan
+from edgeplan.model.problem import Problem
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """What a plan file holds.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    problem_name, fingerprint
+        Of the problem that the plan was made for; empty where the file does not say.
+    about
+        For people: how the plan was found and what it was priced at. Never used to price it.
+    same_problem
+        Whether the fingerprint is that of the problem given to `read_plan`; ``None`` where no
+        problem was given or the file has no fingerprint.
+    """
+
+    plan: Plan
+    problem_name: str = ""
+    fingerprint: str = ""
+    about: Mapping[str, object] = field(default_factory=dict)
+    same_problem: bool | None = None
+
+
+def fingerprint(problem: Problem) -> str:
+    """Return the SHA-256 of a problem's canonical form, in hexadecimal.
+
+    Equal problems have equal fingerprints, whatever their name and however they were written;
+    the order of devices, links and streams counts.
+    """
+    tree = encode(problem)
+    del tree["name"]
+    text = json.dumps(tree, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
+    """Read a plan.
+
+    Parameters
+    ----------
+    path
+        JSON file that `write_plan` wrote.
+    problem
+        If given, the plan must speak of its streams, layers and devices.
+
+    Raises
+    ------
+    InputError
+        With every fault found, placed in the file (``routes.camera[0].devices``).
+    """
+    body = checked_body(parse_json(read_text(path)).value, PLAN_FORMAT)
+    faults: list[Fault] = []
+    name, print_ = _problem_part(body.pop("problem", None), faults)
+    about = body.pop("about", {})
+    if not isinstance(about, dict):
+        faults.append(Fault("about", "must be an object"))
+        about = {}
+    try:
+        plan = decode(Plan, body)
+        if problem is not None:
+            plan.check(problem)
+    except InputError as error:
+        raise InputError([*faults, *error.faults]) from None
+    if problem is None:
+        faults += [
+            Fault(f"routes.{stream[:80]}[{index}].fraction", "must be above 0 and at most 1")
+            for stream, routes in plan.routes.items()
+            for index, route in enumerate(routes)
+            if not 0 < route.fraction <= 1 + 1e-9
+        ]
+    if faults:
+        raise InputError(faults)
+    same = None if problem is None or not print_ else print_ == fingerprint(problem)
+    return PlanFile(plan, name, print_, about, same)
+
+
+def _problem_part(value: Plain, faults: list[Fault]) -> tuple[str, str]:
+    """Return name and fingerprint."""
+    if value is None:
+        return "", ""
+    if not isinstance(value, dict):
+        faults.append(Fault("problem", "must be an object"))
+        return "", ""
+    name, print_ = value.get("name", ""), value.get("fingerprint", "")
+    faults += [
+        Fault(f"problem.{key[:80]}", "unknown key; known: name, fingerprint")
+        for key in value
+        if key not in ("name", "fingerprint")
+    ]
+    if not isinstance(name, str):
+        faults.append(Fault("problem.name", "must be text"))
+    if not isinstance(print_, str) or not re.fullmatch(r"[0-9a-f]{64}|", print_):
+        faults.append(Fault("problem.fingerprint", "must be 64 hexadecimal digits"))
+    return str(name), str(print_)
+
+
+def write_plan(
+    plan: Plan,
+    path: Path,
+    *,
+    problem: Problem | None = None,
+    about: Mapping[str, object] | None = None,
+) -> None:
+    """Write a plan atomically; `read_plan` returns an equal one.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    path
+        The new file.
+    problem
+        The problem that it was made for: its name and fingerprint are kept.
+    about
+        For people: anything JSON can hold (objective, bound, basis, solver, …).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written or ``about`` cannot be JSON.
+    """
+    tree: dict[str, Plain] = {"format": PLAN_FORMAT, "version": VERSION}
+    if problem is not None:
+        tree["problem"] = {"name": problem.name, "fingerprint": fingerprint(problem)}
+    tree.update(encode(plan))
+    if about:
+        try:
+            tree["about"] = json.loads(json.dumps(dict(about), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise InputError.at("about", f"cannot be written as JSON: {error}") from None
+    write_text(path, to_json(tree))

@@ -1,0 +1,732 @@
+"""Instance files in: YAML or JSON to a problem, every fault with its place in the user's file.
+
+Faults are gathered in three rounds: what the parser refuses; what single values may not be
+(types, units, unknown keys); and what the parts say about each other (the problem's own rules,
+profiles that disagree, names that are not there). The last round also runs on the healthy rest
+of a file with faults of the second, so that one run shows nearly everything.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edgeplan.instances import schema as parts
+from edgeplan.instances.document import Place, Plain, check_file, read_document, show_place
+from edgeplan.instances.instance import Instance
+from edgeplan.instances.profiles import check_header, read_profile
+from edgeplan.instances.units import cut
+from edgeplan.model.errors import Fault, InputError
+from edgeplan.model.graph import OnnxSource
+from edgeplan.model.network import Costs, Layer, LayerCosts, Network, SpanCosts, Tensor
+from edgeplan.model.problem import (
+    Budgets,
+    Device,
+    LayerRule,
+    Link,
+    Objective,
+    Privacy,
+    Problem,
+    Stream,
+)
+from edgeplan.model.profile import Profile
+
+_T = TypeVar("_T")
+
+MAX_FAULTS = 100
+"""Most faults that one reading reports."""
+
+# The problem's field names and the file's.
+_NAMES: Mapping[str, Mapping[str, str]] = {
+    "devices": {
+        "memory_bytes": "memory",
+        "active_watts": "active_power",
+        "idle_watts": "idle_power",
+        "dollars_per_second": "serverless_price",
+        "dollars_per_hour": "provisioned_price",
+        "dollars_per_request": "request_fee",
+        "dollars_per_joule": "electricity_price",
+        "power_budget_watts": "power_budget",
+    },
+    "links": {
+        "source": "from",
+        "target": "to",
+        "bytes_per_second": "bandwidth",
+        "latency_seconds": "latency",
+        "send_joules_per_byte": "send_energy",
+        "receive_joules_per_byte": "receive_energy",
+        "dollars_per_byte": "price",
+    },
+    "streams": {"rate_per_second": "rate", "deadline_seconds": "deadline"},
+    "objective": {
+        "latency_denominator_seconds": "denominators.latency",
+        "energy_denominator_joules": "denominators.energy",
+        "cost_denominator_dollars": "denominators.cost",
+    },
+    "budgets": {"power_watts": "power", "dollars_per_hour": "money"},
+    "networks": {
+        "weight_bytes": "weights",
+        "activation_bytes": "activations",
+        "bytes": "size",
+        "boundary_seconds": "boundary",
+        "joules": "energies",
+        "dollars": "prices",
+        "memory_bytes": "memory",
+    },
+}
+
+
+def read_instance(path: Path) -> Instance:
+    """Read an instance.
+
+    Parameters
+    ----------
+    path
+        YAML or (by its suffix ``.json``) JSON file. Profiles and ONNX files are named relative
+        to its folder.
+
+    Returns
+    -------
+    Instance
+        The problem, and where the ONNX files are.
+
+    Raises
+    ------
+    InputError
+        With up to `MAX_FAULTS` faults, each with its place (``streams.camera.deadline``) and,
+        for YAML, its line.
+    """
+    document = read_document(path)
+    check_header(document.value, parts.INSTANCE_FORMAT)
+    assert isinstance(document.value, dict)
+    try:
+        return _Reader(path, document.value).read()
+    except InputError as error:
+        lines = {show_place(place): line for place, line in document.lines.items()}
+        faults = [_with_line(fault, lines) for fault in error.faults]
+        raise InputError(list(dict.fromkeys(faults))[:MAX_FAULTS]) from None
+
+
+def _with_line(fault: Fault, lines: Mapping[str, int]) -> Fault:
+    place = fault.place
+    while place and place not in lines:
+        place = place[: max(place.rfind("."), place.rfind("["), 0)]
+    return Fault(fault.place, f"{fault.message} (line {lines[place]})") if place else fault
+
+
+class _Reader:
+    """One reading: gathers faults while the problem is put together."""
+
+    def __init__(self, path: Path, tree: dict[str, Plain]) -> None:
+        self._path = path
+        self._folder = Path(os.path.abspath(path)).parent  # noqa: PTH100  # keeps symlinks
+        self._tree = tree
+        self._faults: list[Fault] = []
+        # Where the named items stand in the file: devices.cam, or devices[2] in a list.
+        self._places: dict[str, dict[str, Place]] = {}
+        self._profiles: dict[Path, Profile | None] = {}
+        self._sources: dict[str, OnnxSource] = {}
+
+    def read(self) -> Instance:
+        tree = dict(self._tree)
+        for kind in ("devices", "streams", "networks"):
+            tree[kind] = self._named(kind, tree.get(kind))
+            if tree[kind] is None:
+                del tree[kind]
+        file, broken = self._validated(tree)
+        if file is None:
+            raise InputError(self._faults)
+        shape_faults = tuple(self._faults)
+        problem = self._problem(file, broken)
+        if shape_faults:
+            self._faults = [
+                *shape_faults,
+                *(f for f in self._faults[len(shape_faults) :] if _apart(f, shape_faults)),
+            ]
+        if self._faults or problem is None:
+            raise InputError(self._faults)
+        return Instance(problem, self._sources, self._path)
+
+    # --- the shape of the file ------------------------------------------------------------------
+
+    def _named(self, kind: str, value: Plain) -> Plain:
+        """Return a list of items with names as a mapping, remembering where each stood."""
+        places = self._places.setdefault(kind, {})
+        if isinstance(value, dict):
+            places.update({name: (kind, name) for name in value})
+        if not isinstance(value, list) or kind == "networks":
+            return value
+        items: dict[str, Plain] = {}
+        for index, item in enumerate(value):
+            place = show_place((kind, index))
+            if not isinstance(item, dict):
+                self._faults.append(Fault(place, "must be a mapping with a name"))
+                continue
+            name = item.get("name")
+            if not isinstance(name, str) or not name:
+                what = "is missing" if name is None else "must be text that is not empty"
+                self._faults.append(Fault(f"{place}.name", what))
+            elif name in items:
+                self._faults.append(Fault(f"{place}.name", f"'{cut(name)}' is there twice"))
+            else:
+                items[name] = {key: part for key, part in item.items() if key != "name"}
+                places[name] = (kind, index)
+        return items
+
+    def _validated(
+        self, tree: dict[str, Plain]
+    ) -> tuple[parts.InstanceFile | None, frozenset[str]]:
+        """Return the file's parts and the networks left out for their faults.
+
+        Values with faults are replaced by defaults, so that the rest can be judged too; the
+        result is ``None`` where that does not work.
+        """
+        try:
+            return parts.InstanceFile.model_validate(tree), frozenset()
+        except ValidationError as error:
+            locations = self._note(error)
+        healthy = copy.deepcopy(tree)
+        for location in locations:
+            _mend(healthy, location)
+        broken = frozenset(
+            str(place[1]) for place in locations if len(place) > 1 and place[0] == "networks"
+        )
+        try:
+            return parts.InstanceFile.model_validate(healthy), broken
+        except ValidationError:
+            return None, broken
+
+    def _note(self, error: ValidationError) -> list[Place]:
+        """Add the faults of a validation; return their places in the normalised tree."""
+        locations = []
+        for item in error.errors(include_url=False):
+            place = tuple(part for part in item["loc"] if not str(part).startswith("<"))
+            key = item["type"] == "extra_forbidden"
+            locations.append(place)
+            shown = show_place(self._in_file(place))
+            message = _unknown_key(place) if key else _message(item["type"], item)
+            self._faults.append(Fault(shown, message))
+        return locations
+
+    def _in_file(self, place: Place) -> Place:
+        if len(place) > 1 and str(place[0]) in self._places:
+            known = self._places[str(place[0])].get(str(place[1]))
+            if known is not None:
+                return (*known, *place[2:])
+        return place
+
+    # --- from parts to a problem ----------------------------------------------------------------
+
+    def _problem(self, file: parts.InstanceFile, broken: frozenset[str]) -> Problem | None:
+        networks = [
+            network
+            for name, part in file.networks.items()
+            if (network := self._network(name, part)) is not None
+        ]
+        left_out = broken | (set(file.networks) - {network.name for network in networks})
+        devices = [self._device(name, part) for name, part in file.devices.items()]
+        links: list[Link] = []
+        link_places: list[Place] = []
+        for index, part in enumerate(file.links):
+            made = self._links(index, part)
+            links += made
+            link_places += [("links", index)] * len(made)
+        streams = {name: _stream(name, part) for name, part in file.streams.items()}
+        # A stream whose network was left out cannot be judged.
+        judged = {
+            name: stream for name, stream in streams.items() if stream.network not in left_out
+        }
+        names = {
+            "networks": [self._places["networks"][network.name] for network in networks],
+            "devices": [self._places["devices"][device.name] for device in devices],
+            "links": link_places,
+            "streams": [self._places["streams"][name] for name in judged],
+        }
+        try:
+            return Problem(
+                name=file.name,
+                networks=tuple(networks),
+                devices=tuple(devices),
+                links=tuple(links),
+                streams=tuple(judged.values()),
+                objective=_objective(file.objective),
+                budgets=Budgets(
+                    power_watts=file.budgets.power, dollars_per_hour=file.budgets.money
+                ),
+                capacity=file.capacity,
+                waiting=file.waiting,
+            )
+        except InputError as error:
+            empty = {
+                kind
+                for kind, there in (("networks", file.networks), ("streams", file.streams))
+                if there or broken
+            }
+            self._faults += [
+                _in_file_terms(fault, names, file)
+                for fault in error.faults
+                if fault.place not in empty
+            ]
+            return None
+
+    def _device(self, name: str, part: parts.DevicePart) -> Device:
+        base = Device(name=name)
+        if part.catalog is not None:
+            from edgeplan.instances import catalogue
+
+            try:
+                base = catalogue.to_device(catalogue.device(part.catalog), name)
+            except InputError as error:
+                place = (*self._places["devices"][name], "catalog")
+                self._faults += [Fault(show_place(place), f.message) for f in error.faults]
+        pick = _Pick(part.model_fields_set)
+        return Device(
+            name=name,
+            tier=pick("tier", part.tier, base.tier),
+            zone=pick("zone", part.zone, base.zone),
+            memory_bytes=pick("memory", part.memory, base.memory_bytes),
+            active_watts=pick("active_power", part.active_power, base.active_watts),
+            idle_watts=pick("idle_power", part.idle_power, base.idle_watts),
+            charge_idle=pick("charge_idle", part.charge_idle, base.charge_idle),
+            dollars_per_second=pick(
+                "serverless_price", part.serverless_price, base.dollars_per_second
+            ),
+            dollars_per_hour=pick(
+                "provisioned_price", part.provisioned_price, base.dollars_per_hour
+            ),
+            dollars_per_request=pick("request_fee", part.request_fee, base.dollars_per_request),
+            dollars_per_joule=pick(
+                "electricity_price", part.electricity_price, base.dollars_per_joule
+            ),
+            replicas=pick("replicas", part.replicas, base.replicas),
+            utilisation_cap=pick("utilisation_cap", part.utilisation_cap, base.utilisation_cap),
+            power_budget_watts=pick("power_budget", part.power_budget, base.power_budget_watts),
+        )
+
+    def _links(self, index: int, part: parts.LinkPart) -> list[Link]:
+        base = Link(source=part.source, target=part.target, bytes_per_second=part.bandwidth)
+        given = "bandwidth" in part.model_fields_set
+        if part.catalog is not None:
+            from edgeplan.instances import catalogue
+
+            try:
+                entry = catalogue.link(part.catalog)
+                if entry.bytes_per_second is None and not given:
+                    place = show_place(("links", index, "bandwidth"))
+                    message = "the catalogue entry has none; write it like '20 Mbit/s'"
+                    self._faults.append(Fault(place, message))
+                else:
+                    base = (
+                        catalogue.to_link(
+                            entry, part.source, part.target, bytes_per_second=part.bandwidth
+                        )
+                        if given
+                        else catalogue.to_link(entry, part.source, part.target)
+                    )
+            except InputError as error:
+                place = show_place(("links", index, "catalog"))
+                self._faults += [Fault(place, fault.message) for fault in error.faults]
+        elif not given:
+            message = "is missing; write it like '20 Mbit/s', or name a catalog entry"
+            self._faults.append(Fault(show_place(("links", index, "bandwidth")), message))
+        pick = _Pick(part.model_fields_set)
+        link = Link(
+            source=part.source,
+            target=part.target,
+            bytes_per_second=base.bytes_per_second,
+            latency_seconds=pick("latency", part.latency, base.latency_seconds),
+            send_joules_per_byte=pick("send_energy", part.send_energy, base.send_joules_per_byte),
+            receive_joules_per_byte=pick(
+                "receive_energy", part.receive_energy, base.receive_joules_per_byte
+            ),
+            dollars_per_byte=pick("price", part.price, base.dollars_per_byte),
+            utilisation_cap=pick("utilisation_cap", part.utilisation_cap, base.utilisation_cap),
+            contention=part.contention,
+        )
+        back = dataclasses.replace(link, source=link.target, target=link.source)
+        return [link, back] if part.both else [link]
+
+    # --- networks -------------------------------------------------------------------------------
+
+    def _network(
+        self, name: str, part: parts.ProfiledNetwork | parts.InlineNetwork
+    ) -> Network | None:
+        if isinstance(part, parts.InlineNetwork):
+            return self._inline(name, part)
+        return self._profiled(name, part)
+
+    def _source(
+        self,
+        name: str,
+        onnx: str | None,
+        sha256: str,
+        shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    ) -> None:
+        if onnx is None:
+            return
+        path = self._folder / onnx
+        place = show_place(("networks", name, "onnx"))
+        try:
+            check_file(path)
+        except InputError as error:
+            self._faults += [Fault(place, f"{cut(onnx)}: {f.message}") for f in error.faults]
+            return
+        absolute = os.path.normpath(path)
+        self._sources[name] = OnnxSource(path=absolute, sha256=sha256, shapes=shapes)
+
+    def _inline(self, name: str, part: parts.InlineNetwork) -> Network | None:
+        index = {layer.name: position for position, layer in enumerate(part.layers)}
+        before = len(self._faults)
+
+        def position(layer: str, *place: str | int) -> int:
+            if layer not in index:
+                close = difflib.get_close_matches(layer, index, 1)
+                hint = f"; did you mean '{cut(close[0])}'?" if close else ""
+                self._faults.append(
+                    Fault(
+                        show_place(("networks", name, "tensors", *place)),
+                        f"there is no layer '{cut(layer)}'{hint}",
+                    )
+                )
+            return index.get(layer, 0)
+
+        tensors = tuple(
+            Tensor(
+                name=tensor.name,
+                bytes=tensor.size,
+                producer=(
+                    None
+                    if tensor.producer is None
+                    else position(tensor.producer, number, "producer")
+                ),
+                consumers=tuple(
+                    sorted(
+                        position(layer, number, "consumers", entry)
+                        for entry, layer in enumerate(tensor.consumers)
+                    )
+                ),
+                output=tensor.output,
+            )
+            for number, tensor in enumerate(part.tensors)
+        )
+        self._source(
+            name,
+            part.onnx,
+            part.sha256 or "",
+            tuple((key, tuple(shape)) for key, shape in part.shapes.items()),
+        )
+        if part.onnx is None and (part.sha256 or part.shapes):
+            message = "sha256 and shapes belong to an ONNX file; name it with onnx"
+            self._faults.append(Fault(show_place(("networks", name)), message))
+        if len(self._faults) > before:
+            return None
+        layers = tuple(
+            Layer(name=layer.name, weight_bytes=layer.weights, activation_bytes=layer.activations)
+            for layer in part.layers
+        )
+        costs = {device: _costs(cost) for device, cost in part.costs.items()}
+        try:
+            return Network(name, layers, tensors, costs)
+        except InputError as error:
+            self._faults += [
+                Fault(_network_place(("networks", name), fault.place, part), fault.message)
+                for fault in error.faults
+            ]
+            return None
+
+    def _profiled(self, name: str, part: parts.ProfiledNetwork) -> Network | None:
+        before = len(self._faults)
+        place: Place = ("networks", name, "profiles")
+        uses: list[tuple[Place, str, str]] = []
+        if isinstance(part.profiles, dict):
+            uses = [((*place, device), file, device) for device, file in part.profiles.items()]
+        else:
+            for number, use in enumerate(part.profiles):
+                devices: Sequence[str] = use.devices
+                if not devices:
+                    profile = self._profile((*place, number, "file"), use.file)
+                    devices = [profile.device] if profile else []
+                uses += [((*place, number, "file"), use.file, device) for device in devices]
+        if not uses and len(self._faults) == before:
+            self._faults.append(Fault(show_place(place), "at least one profile is needed"))
+        first: Profile | None = None
+        costs: dict[str, Costs] = {}
+        for where, file, device in uses:
+            profile = self._profile(where, file)
+            if profile is None:
+                continue
+            if device in costs:
+                message = f"'{cut(device)}' has two profiles"
+                self._faults.append(Fault(show_place(where), message))
+            first = first or profile
+            differs = _difference(first, profile)
+            if differs:
+                message = (
+                    f"{cut(file)} was made of another network or cut: its {differs} "
+                    "differ from the first profile's; profile again at the same cuts"
+                )
+                self._faults.append(Fault(show_place(where), message))
+            costs[device] = profile.costs()
+        if first is not None:
+            self._source(name, part.onnx, first.sha256, first.shapes)
+        if first is None or len(self._faults) > before:
+            return None
+        return Network(name, first.layers, first.tensors, costs)
+
+    def _profile(self, place: Place, file: str) -> Profile | None:
+        path = self._folder / file
+        if path not in self._profiles:
+            self._profiles[path] = None
+            try:
+                self._profiles[path] = read_profile(path)
+            except InputError as error:
+                # One fault of the instance for each of the profile, which has its own places.
+                for fault in error.faults[:10]:
+                    inner = f"{fault.place}: " if fault.place and fault.place != str(path) else ""
+                    message = f"{cut(file)}: {inner}{fault.message}"
+                    self._faults.append(Fault(show_place(place), message))
+        return self._profiles[path]
+
+
+class _Pick:
+    """Chooses what the file states over what the catalogue (or a default) gives."""
+
+    def __init__(self, given: set[str]) -> None:
+        self._given = given
+
+    def __call__(self, key: str, stated: _T, other: _T) -> _T:
+        return stated if key in self._given else other
+
+
+def _stream(name: str, part: parts.StreamPart) -> Stream:
+    return Stream(
+        name=name,
+        network=part.network,
+        origin=part.origin,
+        rate_per_second=part.rate,
+        deadline_seconds=part.deadline,
+        privacy=(
+            None
+            if part.privacy is None
+            else Privacy(zones=tuple(part.privacy.zones), before=part.privacy.before)
+        ),
+        pins=tuple(map(_rule, part.pins)),
+        bans=tuple(map(_rule, part.bans)),
+        homes=part.homes,
+        returns=part.returns,
+        waits=part.waits,
+        splittable=part.splittable,
+        max_routes=part.max_routes,
+    )
+
+
+def _rule(part: parts.RulePart) -> LayerRule:
+    layers = None if part.layers is None else tuple(part.layers)
+    return LayerRule(devices=tuple(part.devices), layers=layers)
+
+
+def _objective(part: parts.ObjectivePart) -> Objective:
+    weights = (part.latency, part.energy, part.cost)
+    latency, energy, cost = (weight or 0.0 for weight in weights)
+    if weights == (None, None, None):
+        latency = 1.0
+    return Objective(
+        latency=latency,
+        energy=energy,
+        cost=cost,
+        latency_denominator_seconds=part.denominators.latency,
+        energy_denominator_joules=part.denominators.energy,
+        cost_denominator_dollars=part.denominators.cost,
+        aggregate=part.aggregate,
+    )
+
+
+def _costs(part: parts.LayerCostsPart | parts.SpanCostsPart) -> Costs:
+    memory = None if part.memory is None else tuple(part.memory)
+    if isinstance(part, parts.LayerCostsPart):
+        return LayerCosts(
+            seconds=tuple(part.times),
+            boundary_seconds=part.boundary,
+            cv2=part.cv2,
+            joules=None if part.energies is None else tuple(part.energies),
+            dollars=None if part.prices is None else tuple(part.prices),
+            memory_bytes=memory,
+        )
+    return SpanCosts(
+        seconds=_table(part.spans),
+        cv2=_table(part.cv2),
+        joules=None if part.energies is None else _table(part.energies),
+        dollars=None if part.prices is None else _table(part.prices),
+        memory_bytes=memory,
+    )
+
+
+def _table(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in rows)
+
+
+def _difference(first: Profile, other: Profile) -> str:
+    """Return what two profiles of one network disagree about, in words."""
+    keys = ("sha256", "shapes", "positions", "layers", "tensors")
+    return ", ".join(key for key in keys if getattr(first, key) != getattr(other, key))
+
+
+# --- faults in the user's terms -----------------------------------------------------------------
+
+
+def _in_file_terms(
+    fault: Fault, places: Mapping[str, Sequence[Place]], file: parts.InstanceFile
+) -> Fault:
+    """Translate a fault of the problem: its places have indices and SI field names."""
+    match = re.fullmatch(r"(networks|devices|links|streams)\[(\d+)\]\.?(.*)", fault.place)
+    if match is None:
+        kind, _, rest = fault.place.partition(".")
+        names = _NAMES.get(kind, {})
+        return Fault(f"{kind}.{names.get(rest, rest)}" if rest else kind, fault.message)
+    kind, rest = match[1], match[3]
+    place = places[kind][int(match[2])]
+    names = _NAMES[kind]
+    if kind == "networks":
+        network = file.networks[str(place[1])]
+        if isinstance(network, parts.ProfiledNetwork):
+            mapping = isinstance(network.profiles, dict)
+            device = rest.removeprefix("costs.")
+            rest = f"profiles.{device}" if mapping else "profiles"
+    head, dot, tail = rest.partition(".")
+    inner = names.get(head, head) + dot + tail
+    message = fault.message
+    for theirs, ours in names.items():
+        message = re.sub(rf"\b{theirs}\b", ours, message) if "_" in theirs else message
+    return Fault(f"{show_place(place)}.{inner}" if inner else show_place(place), message)
+
+
+def _network_place(prefix: Place, place: str, part: parts.InlineNetwork) -> str:
+    """Translate a place relative to a network."""
+    spans = any(isinstance(cost, parts.SpanCostsPart) for cost in part.costs.values())
+    head, dot, last = place.rpartition(".")
+    names = {**_NAMES["networks"], "seconds": "spans" if spans else "times"}
+    shown = f"{head}{dot}{names.get(last, last)}" if dot else place
+    return f"{show_place(prefix)}.{shown}"
+
+
+def _apart(fault: Fault, others: Iterable[Fault]) -> bool:
+    """Say whether a fault does not merely follow from values that have faults themselves."""
+    items = {_item(other.place) for other in others}
+    zones = any(
+        re.fullmatch(r"devices[.\[].*?(zone|catalog)|devices[^.]*", o.place) for o in others
+    )
+    return _item(fault.place) not in items and not (zones and ".privacy" in fault.place)
+
+
+def _item(place: str) -> str:
+    match = re.match(r"\w+(?:\.[^.\[]+|\[\d+\])?", place)
+    return match[0] if match else place
+
+
+def _mend(tree: dict[str, Plain], place: Place) -> None:
+    """Take a faulty value out of the tree, or put a stand-in where one is needed.
+
+    Faults that the stand-ins cause lie on items with faults and are not reported.
+    """
+    kind = str(place[0]) if place else ""
+    container = tree.get(kind)
+    if len(place) == 1 or not isinstance(container, dict | list):
+        tree.pop(kind, None)
+        return
+    key = place[1]
+    if isinstance(container, dict) and kind in ("networks", "objective", "budgets"):
+        container.pop(str(key), None)
+        return
+    item: Plain = None
+    if isinstance(container, dict):
+        item = container.get(str(key))
+    elif isinstance(key, int) and key < len(container):
+        item = container[key]
+    if not isinstance(item, dict):
+        item = {}
+        if isinstance(container, dict):
+            container[str(key)] = item
+        elif isinstance(key, int):
+            container[key] = item
+    if len(place) > 2:
+        item.pop(str(place[2]), None)
+    for needed in {"streams": ("network", "origin"), "links": ("from", "to")}.get(kind, ()):
+        item.setdefault(needed, f"?{needed}")
+    if kind == "links":
+        item.setdefault("bandwidth", "1 MB/s")
+
+
+_PARTS: Sequence[tuple[str, type[BaseModel]]] = (
+    (r"", parts.InstanceFile),
+    (r"networks/[^/]*", parts.InlineNetwork),
+    (r"networks/[^/]*/profiles/\d+", parts.ProfileUse),
+    (r"networks/[^/]*/layers/\d+", parts.LayerPart),
+    (r"networks/[^/]*/tensors/\d+", parts.TensorPart),
+    (r"networks/[^/]*/costs/[^/]*", parts.LayerCostsPart),
+    (r"devices/[^/]*", parts.DevicePart),
+    (r"links/\d+", parts.LinkPart),
+    (r"streams/[^/]*", parts.StreamPart),
+    (r"streams/[^/]*/privacy", parts.PrivacyPart),
+    (r"streams/[^/]*/(?:pins|bans)/\d+", parts.RulePart),
+    (r"objective", parts.ObjectivePart),
+    (r"objective/denominators", parts.DenominatorsPart),
+    (r"budgets", parts.BudgetsPart),
+)
+
+
+def _unknown_key(place: Place) -> str:
+    parent = "/".join(str(part).replace("/", "_") for part in place[:-1])
+    for pattern, part in _PARTS:
+        if re.fullmatch(pattern, parent):
+            known = [field.alias or name for name, field in part.model_fields.items()]
+            close = difflib.get_close_matches(cut(place[-1]), known, 1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+            return f"unknown key; {hint}"
+    return "unknown key"
+
+
+_MESSAGES: Mapping[str, str] = {
+    "missing": "is missing",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "list_type": "must be a list",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "string_too_short": "must not be empty",
+    "finite_number": "must be a finite number",
+}
+
+
+def _message(kind: str, error: Mapping[str, object]) -> str:
+    """Return an error of pydantic in our words, never with a whole value."""
+    value = error.get("input")
+    shown = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else ""
+    if value is None:
+        shown = "nothing"
+    elif not shown:
+        shown = f"'{cut(str(value).lower() if isinstance(value, bool) else str(value))}'"
+    context = error.get("ctx")
+    details = context if isinstance(context, dict) else {}
+    if kind == "missing":
+        return _MESSAGES[kind]
+    if kind == "value_error":
+        return str(details.get("error", error.get("msg")))
+    if kind == "literal_error":
+        return f"must be {details.get('expected')}, not {shown}"
+    if kind == "string_type":
+        quote = "; put it in quotes" if isinstance(value, bool | int | float) else ""
+        return f"must be text, not {shown}{quote}"
+    if kind in _MESSAGES:
+        return f"{_MESSAGES[kind]}, not {shown}" if shown else _MESSAGES[kind]
+    return cut(str(error.get("msg"))) + f", not {shown}"
