@@ -28,6 +28,7 @@ from edgeplan.execution.transport import listen
 from edgeplan.model.errors import ExecutionError, InputError
 
 CONNECTIONS = 64
+BUSY_SECONDS = 2.0
 
 
 class Worker:
@@ -48,7 +49,7 @@ class Worker:
         self._token = token.encode()
         self._folder = folder
         self._free = threading.Semaphore(CONNECTIONS)
-        self._lock = threading.Lock()
+        self._change = threading.Condition()
         self._engagement: Engagement | None = None
 
     @property
@@ -99,20 +100,21 @@ class Worker:
         return engagement.secret if engagement and engagement.identity == realm else None
 
     def _engage(self, engagement: Engagement) -> None:
-        with self._lock:
-            busy = self._engagement is not None
-            if not busy:
+        with self._change:
+            # The last controller may have left a moment ago, its engagement still ending.
+            free = self._change.wait_for(lambda: self._engagement is None, BUSY_SECONDS)
+            if free:
                 self._engagement = engagement
-        if busy:
-            engagement.control.send(
-                {"kind": "failed", "why": "the worker serves another controller"}
-            )
+        if not free:
+            why = "it serves another controller"
+            engagement.control.send({"kind": "failed", "why": why})
             return
         try:
             engagement.serve()
         finally:
-            with self._lock:
+            with self._change:
                 self._engagement = None
+                self._change.notify()
 
 
 def serve(
