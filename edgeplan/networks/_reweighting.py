@@ -19,8 +19,6 @@ from edgeplan.networks.sessions import draw
 
 Array = NDArray[Any]
 
-_FEW = 8  # below so many inputs per output the mean is not taken out
-
 _KERNELS = frozenset(("Conv", "ConvTranspose", "Gemm", "MatMul"))
 _MOVED = frozenset(("Unsqueeze", "Squeeze", "Reshape", "Identity", "Transpose"))
 
@@ -33,6 +31,8 @@ def reweight(source: str, destination: str, seed: int) -> None:
     shapes = choose(model, {}, path.name)
     constants = _constants(model)
     drawn = {name: array for name, array in constants.items() if array.dtype.kind != "f"}
+    if not any(node.op_type in _KERNELS for node in model.graph.node):
+        raise NetworkError.at(path.name[:80], "has no kernels that could get random weights")
     _walk(model, constants, drawn, shapes, np.random.default_rng(seed), path.name)
     kept = [
         node
@@ -92,6 +92,9 @@ def _walk(
     origin: dict[str, str] = {}  # what a constant was before it was moved into shape
     last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
     opsets = list(model.opset_import)
+    # A probability's relative error is its logit's absolute one: the classifier gets half the
+    # deviation, so that the softmax of random logits is not peaked.
+    final = max(i for i, node in enumerate(model.graph.node) if node.op_type in _KERNELS)
     for index, node in enumerate(model.graph.node):
         if node.op_type in ("Constant", "ConstantOfShape") and node.output[0] in constants:
             continue
@@ -106,6 +109,8 @@ def _walk(
         made = _run(node, opsets, _known(node, held, drawn, constants), file)
         if node.op_type in _KERNELS and node.input[1] in drawn:
             factor = _power_of_two(made[0])
+            if index == final:
+                factor *= 2
             for name in node.input[1:]:
                 if name:
                     drawn[name] = drawn[name] / factor
@@ -152,11 +157,9 @@ def _draw(node: onnx.NodeProto, place: int, old: Array, random: np.random.Genera
             axes = tuple(range(1, len(shape)))
         fan_in = math.prod(shape[axis] for axis in axes)
         new = random.standard_normal(shape, dtype=np.float32) * math.sqrt(2 / max(1, fan_in))
-        # Rectified values share a positive mean; kernels that sum to zero do not pass it on
-        # (Brock et al., "Characterizing signal propagation", 2021). Otherwise outputs would
-        # hardly depend on the input after many layers, and a test on them would prove little.
-        if fan_in > _FEW:
-            new -= new.mean(axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
+        # Kernels keep their mean. Without it outputs would depend on the input far more, but each
+        # rectified layer would then amplify rounding errors by a fifth: measured on fifty
+        # layers, optimised and unoptimised runs of one network differ by 8e-6 of the scale.
     elif (node.op_type == "BatchNormalization" and place in (1, 4)) or node.op_type in (
         "Mul",
         "Div",

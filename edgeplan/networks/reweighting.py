@@ -15,9 +15,9 @@ def reweight(
 
     A test on constant outputs proves nothing, so networks whose weights come from
     ConstantOfShape get real ones: kernels are normal with variance 2 / fan-in (He et al.,
-    "Delving deep into rectifiers", 2015), batch normalisations get the mean and variance that
-    their input really has on a random input, so that outputs neither vanish, explode nor
-    saturate through a hundred layers.
+    "Delving deep into rectifiers", 2015), then every layer is scaled by a power of two to unit
+    deviation on a random input (Mishkin and Matas, "All you need is a good init", 2016), so that
+    outputs neither vanish, explode nor saturate through a hundred layers.
 
     Parameters
     ----------
