@@ -1,0 +1,43 @@
+"""The command line: one file per command; each parses and prints, nothing else.
+
+Results go to stdout, chatter and errors to stderr. With ``--json`` stdout is one JSON document
+and nothing else, an error included. Exit codes: 0 an answer (also a limit reached with a plan),
+1 internal error, 2 bad input, 3 infeasible, 4 a limit reached without a plan, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from edgeplan.cli.group import LazyGroup, guard_process
+
+# The help of the whole is answered from this table: no command's module is imported for it.
+COMMANDS = {
+    "init": "Write a commented starter instance that solves as it stands.",
+    "profile": "Measure a network on this machine, or predict it for a catalogue device.",
+    "solve": "Find the best plan of an instance and say how good it is.",
+    "evaluate": "Price a plan and name every limit that it breaks.",
+    "run": "Run a plan with ONNX Runtime and compare it with its prediction.",
+    "split": "Write the parts of each network as ONNX files, one per stage.",
+    "worker": "Serve stages on this machine to a run that is started elsewhere.",
+    "measure-link": "Measure latency and bandwidth between two workers.",
+    "show": "Print any edgeplan file, or an ONNX file, as tables.",
+    "catalog": "List the devices and links of the catalogue, with their sources.",
+    "schema": "Print the JSON Schema of a file format.",
+    "demo": "Profile, plan and run three real networks on three tiers.",
+}
+
+app = LazyGroup(
+    name="edgeplan",
+    commands_help=COMMANDS,
+    help="Plan where the layers of neural networks run across edge and cloud, prove how good "
+    "the plan is, and run it to check.",
+)
+"""The group, for tests (``click.testing.CliRunner``) and for embedding."""
+
+
+def main() -> NoReturn:
+    """Run the command line of this process; never returns."""
+    with guard_process():
+        app.main(prog_name="edgeplan")
+    raise SystemExit(0)

@@ -1,0 +1,212 @@
+"""The click group: commands loaded when used, every exception turned into an exit code."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+
+from edgeplan.model.errors import (
+    EdgeplanError,
+    ExecutionError,
+    Fault,
+    InputError,
+    InterruptedRunError,
+    SolverError,
+)
+
+OK, INTERNAL, BAD_INPUT, INFEASIBLE, NO_PLAN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+class LazyGroup(click.Group):
+    """A group whose help needs no command's module, and whose errors are exit codes.
+
+    Parameters
+    ----------
+    commands_help
+        Short help by command name, in the order of the listing. Command ``a-b`` is the object
+        ``command`` of the module ``edgeplan.cli.a_b``.
+    """
+
+    def __init__(self, *, name: str, commands_help: Mapping[str, str], help: str) -> None:  # noqa: A002
+        super().__init__(
+            name=name,
+            help=help,
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+            params=[
+                click.Option(
+                    ["--debug"],
+                    is_flag=True,
+                    envvar="EDGEPLAN_DEBUG",
+                    help="Show the traceback of an internal error.",
+                ),
+                click.Option(
+                    ["--version"],
+                    is_flag=True,
+                    is_eager=True,
+                    expose_value=False,
+                    callback=_version,
+                    help="Show the version and leave.",
+                ),
+            ],
+            callback=_remember_debug,
+        )
+        self.commands_help = commands_help
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the order of use."""
+        return list(self.commands_help)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module and return the command."""
+        if cmd_name not in self.commands_help:
+            return None
+        module = importlib.import_module(f"edgeplan.cli.{cmd_name.replace('-', '_')}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.commands_help.items()))
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run a command line and leave with its exit code.
+
+        Raises
+        ------
+        SystemExit
+            Always.
+        """
+        words = list(sys.argv[1:] if args is None else args)
+        machine = "--json" in words
+        debug = "--debug" in words or bool(os.environ.get("EDGEPLAN_DEBUG"))
+        try:
+            code = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
+        except Exception as error:  # noqa: BLE001
+            code = _report(error, machine=machine, debug=debug)
+        sys.exit(code if isinstance(code, int) else OK)
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from edgeplan import __version__
+
+        click.echo(f"edgeplan {__version__}")
+        ctx.exit()
+
+
+def _remember_debug(debug: bool) -> None:
+    """Accept the option; `LazyGroup.main` reads it from the words before anything can fail."""
+
+
+def _report(error: Exception, *, machine: bool, debug: bool) -> int:
+    """Print an error to stderr (and as JSON to stdout) and return its exit code."""
+    from edgeplan.cli.output import clean_text, print_json
+
+    if debug:
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return BAD_INPUT
+    code, kind, faults = _classify(error)
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(error.ctx.get_usage(), err=True)
+    head = {BAD_INPUT: "error", INTERRUPTED: "interrupted"}.get(code, f"{kind} error")
+    for fault in faults:
+        click.echo(clean_text(f"{head}: {fault}", 2000), err=True)
+    if code == INTERNAL and kind == "internal" and not debug:
+        click.echo("This is a defect of edgeplan: run with --debug for the traceback.", err=True)
+    if machine:
+        items = [{"place": fault.place, "message": fault.message} for fault in faults]
+        print_json({"error": {"kind": kind, "faults": items}})
+    return code
+
+
+def _classify(error: Exception) -> tuple[int, str, Sequence[Fault]]:
+    """Return exit code, kind and faults of an exception."""
+    text = str(error) or type(error).__name__
+    match error:
+        case click.Abort() | InterruptedRunError():
+            message = text if isinstance(error, InterruptedRunError) else "nothing was kept"
+            return INTERRUPTED, "interrupted", [Fault("", message)]
+        case click.UsageError():
+            place = ""
+            if isinstance(error, click.BadParameter) and error.param is not None:
+                place = error.param.human_readable_name
+            return BAD_INPUT, "usage", [Fault(place, error.format_message())]
+        case click.ClickException():
+            return BAD_INPUT, "input", [Fault("", error.format_message())]
+        case InputError():
+            return BAD_INPUT, "input", error.faults
+        case SolverError():
+            return INTERNAL, "solver", [Fault("", text)]
+        case ExecutionError():
+            return INTERNAL, "execution", [Fault("", text)]
+        case EdgeplanError():
+            return INTERNAL, "edgeplan", [Fault("", text)]
+        case OSError() if error.filename is not None and error.errno in _USERS_FILES:
+            return BAD_INPUT, "input", [Fault(str(error.filename), error.strerror or text)]
+        case _:
+            return INTERNAL, "internal", [Fault("", f"{type(error).__name__}: {text}")]
+
+
+# What the user can mend: a path that is not there, not allowed, not of the right type, or full.
+_USERS_FILES = frozenset(
+    {
+        errno.ENOENT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.ENOSPC,
+        errno.EROFS,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+    }
+)
+
+
+@contextmanager
+def guard_process() -> Iterator[None]:
+    """Keep stdout clean under ``--json``, and let SIGTERM unwind so that nothing is left.
+
+    Native libraries may print to file descriptor 1 behind Python's back: it is pointed to
+    stderr, while `sys.stdout` keeps the real one.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    if "--json" in sys.argv[1:]:
+        sys.stdout.flush()
+        real = os.dup(1)
+        os.dup2(2, 1)
+        sys.stdout = os.fdopen(real, "w", encoding="utf-8", newline="\n")
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader left: what remains in the buffer has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _terminate(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,174 @@
+"""``edgeplan profile``: what the parts of a network cost here, or on a catalogue device."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeplan.cli.interrupt import stop_on_interrupt
+from edgeplan.cli.options import json_option, output_option, threads_option
+from edgeplan.cli.output import clean_text, note, print_json
+from edgeplan.model.errors import InputError
+
+if TYPE_CHECKING:
+    from edgeplan.model.catalogue import CatalogueDevice
+    from edgeplan.model.profile import Profile
+    from edgeplan.profiling.progress import ProfileProgress
+
+
+@click.command("profile")
+@click.argument("network", metavar="NET.onnx")
+@output_option("PROFILE", "Write the profile here (JSON).")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="INPUT=1,3,224,224",
+    help="Pin the shape of a graph input; repeat for several.",
+)
+@click.option("--name", help="Name of the network; by default the file's.")
+@click.option("--device", help="Predict for this catalogue device instead of measuring only.")
+@click.option(
+    "--max-cuts", type=click.IntRange(0, 200), default=8, show_default=True,
+    help="At most so many cuts on the shortlist: each pair of them is a part that is timed.",
+)  # fmt: skip
+@threads_option
+@click.option("--repeats", type=click.IntRange(1, 100_000), help="Timed runs of each part.")
+@click.option("--fresh", is_flag=True, help="Measure again what the store already holds.")
+@json_option
+def command(
+    network: str,
+    output: Path | None,
+    shapes: tuple[str, ...],
+    name: str | None,
+    device: str | None,
+    max_cuts: int,
+    threads: int,
+    repeats: int | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Time the parts of NET.onnx on this machine at the optimisation level that is deployed.
+
+    Every span between shortlisted cuts is timed, so a plan is priced by parts that were run.
+    Times are stored as they come: after Ctrl-C, running it again goes on from there.
+    """
+    from edgeplan.profiling import measure, predict
+
+    target = None if device is None else _catalogue_device(device)
+    pinned = dict(_shape(text) for text in shapes)
+    with stop_on_interrupt("the times measured so far") as stop, watching() as on_progress:
+        profile = measure.profile(
+            Path(network),
+            shapes=pinned,
+            name=name,
+            max_cuts=max_cuts,
+            threads=threads,
+            repeats=repeats,
+            fresh=fresh,
+            on_progress=on_progress,
+            stop=stop,
+        )
+    if target is not None:
+        profile = predict.predict(profile, target)
+    if output is not None:
+        from edgeplan.instances.profiles import write_profile
+
+        write_profile(profile, output)
+    if as_json:
+        print_json(summary(profile))
+    else:
+        from edgeplan.cli import tables
+
+        tables.profile(profile)
+        if output is not None:
+            tables.say(f"profile: {output}")
+    if output is None and not as_json:
+        note("the profile was not written; -o PROFILE does")
+
+
+def summary(profile: Profile) -> dict[str, object]:
+    """Return the document of ``profile --json``; counts are integers."""
+    graph = profile.graph
+    return {
+        "network": profile.network,
+        "layers": len(graph.nodes),
+        "placed_layers": len(profile.layers),
+        "cuts": len(graph.single_cuts),
+        "all_cuts": len(graph.cuts),
+        "parameters": graph.parameters,
+        "macs": graph.macs,
+        "uncounted": list(graph.uncounted),
+        "whole_seconds": profile.whole.median_seconds,
+        "mad_seconds": profile.whole.mad_seconds,
+        "cpu_seconds": profile.whole.cpu_seconds,
+        "boundary_seconds": profile.boundary_seconds,
+        "device": profile.device,
+        "basis": profile.basis,
+        "basis_detail": profile.basis_detail,
+    }
+
+
+def _catalogue_device(name: str) -> CatalogueDevice:
+    from edgeplan.instances import catalogue
+
+    return catalogue.device(name)
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Read ``input=1,3,224,224`` (names may contain ``=``; a scalar has nothing after it)."""
+    name, equals, sizes = text.rpartition("=")
+    try:
+        shape = tuple(int(size) for size in sizes.split(",")) if sizes.strip() else ()
+    except ValueError:
+        shape = (0,)
+    if not equals or not name or any(size < 1 for size in shape):
+        raise InputError.at(
+            "--shape", f"'{text[:80]}' is not of the form INPUT=1,3,224,224 with positive sizes"
+        )
+    return name, shape
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[ProfileProgress], None]]:
+    """Yield what shows a progress bar on stderr, or says single lines without a terminal."""
+    if not sys.stderr.isatty():
+        yield _say_once
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from edgeplan.cli import tables
+
+    bar = Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=tables.console(errors=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("preparing", total=None)
+
+        def update(moment: ProfileProgress) -> None:
+            if moment.stage in ("reuse", "wait"):
+                bar.console.print(clean_text(moment.message, 200))
+            bar.update(
+                task,
+                description=clean_text(moment.message, 60),
+                completed=moment.done,
+                total=moment.total or None,
+            )
+
+        yield update
+
+
+def _say_once(moment: ProfileProgress) -> None:
+    if moment.stage in ("reuse", "wait"):
+        note(moment.message)

@@ -1,0 +1,119 @@
+"""``edgeplan run``: a plan executed, beside its prediction."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeplan.cli.interrupt import stop_on_interrupt
+from edgeplan.cli.load import load
+from edgeplan.cli.options import (
+    input_argument,
+    input_option,
+    json_option,
+    output_option,
+    threads_option,
+)
+from edgeplan.cli.output import clean_text, json_text, print_json, write_text
+
+if TYPE_CHECKING:
+    from edgeplan.execution.addresses import WorkerAddress
+
+REPORT_FORMAT = "edgeplan-run"
+
+
+@click.command("run")
+@input_argument("instance")
+@input_argument("plan")
+@click.option(
+    "--requests", type=click.IntRange(1, 1_000_000), default=20, show_default=True,
+    help="Measured requests along each route of each stream.",
+)  # fmt: skip
+@input_option("--workers", text="Workers elsewhere: {device: {address, token_file}} (YAML).")
+@threads_option
+@click.option("--slow-down", is_flag=True, help="Hold each stage to its predicted device's time.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@output_option("REPORT", "Write the run report here (JSON).")
+@json_option
+def command(
+    instance: Path,
+    plan: Path,
+    requests: int,
+    workers: Path | None,
+    threads: int,
+    slow_down: bool,
+    seed: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Run PLAN of INSTANCE: one worker per device, links emulated, and compare with the prices.
+
+    Reports per stage and end to end what was predicted and measured, and whether the outputs
+    equal those of the unsplit networks. Links of workers elsewhere are what they are.
+    """
+    from edgeplan.execution.run import run
+
+    read, chosen = load(instance, plan)
+    addresses = None if workers is None else _addresses(workers)
+    with stop_on_interrupt("what was measured so far") as stop, watching() as on_progress:
+        report = run(
+            read.problem,
+            chosen,
+            read.sources,
+            requests=requests,
+            threads=threads,
+            seed=seed,
+            workers=addresses,
+            emulate_links=workers is None,
+            slow_down=slow_down,
+            on_progress=on_progress,
+            stop=stop.is_set,
+        )
+    document = report.as_json()
+    if output is not None:
+        write_text(output, json_text({"format": REPORT_FORMAT, "version": 1, **document}))
+    if as_json:
+        print_json(document)
+        return
+    from edgeplan.cli import tables
+
+    tables.run_report(document)
+    if output is not None:
+        tables.say(f"report: {output}")
+
+
+def _addresses(file: Path) -> Mapping[str, WorkerAddress]:
+    from edgeplan.execution.addresses import workers_from
+    from edgeplan.instances.document import read_document, read_text
+
+    content = read_document(file).value
+
+    def token(path: str) -> str:
+        return read_text(file.parent / path, max_bytes=8192)
+
+    return workers_from(content, token)
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Yield what shows a progress bar on stderr; ``None`` without a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from edgeplan.cli import tables
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=tables.console(errors=True), transient=True) as bar:
+        task = bar.add_task("preparing", total=None)
+
+        def update(what: str, done: int, total: int) -> None:
+            bar.update(task, description=clean_text(what, 60), completed=done, total=total or None)
+
+        yield update

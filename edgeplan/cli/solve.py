@@ -1,0 +1,177 @@
+"""``edgeplan solve``: the best plan of an instance, and how good it is."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeplan.cli.group import INFEASIBLE, NO_PLAN
+from edgeplan.cli.interrupt import stop_on_interrupt
+from edgeplan.cli.options import input_argument, json_option, output_option, threads_option
+from edgeplan.cli.output import note, print_json
+from edgeplan.model.errors import InputError
+
+if TYPE_CHECKING:
+    from edgeplan.model.problem import Problem
+    from edgeplan.planner import Result
+    from edgeplan.solvers.result import Progress
+
+
+@click.command("solve")
+@input_argument("instance")
+@output_option("PLAN", "Write the plan here.")
+@click.option("--solver", default="auto", show_default=True, help="A solver's name, or auto.")
+@click.option(
+    "--objective", help="Minimise this instead of what the instance says; weighted keeps it."
+)
+@click.option("--time-limit", type=float, metavar="SECONDS", help="Stop with what is held then.")
+@click.option(
+    "--gap", type=float, default=1e-6, show_default=True, help="Relative gap that is closed enough."
+)
+@threads_option
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option("--dry-run", is_flag=True, help="Read and check the instance, choose the solver.")
+@json_option
+def command(
+    instance: Path,
+    output: Path | None,
+    solver: str,
+    objective: str | None,
+    time_limit: float | None,
+    gap: float,
+    threads: int,
+    seed: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Find the best plan of INSTANCE and say how good it is.
+
+    Prints every plan considered with its price, the limit that an infeasible one breaks, and the
+    bound that the chosen one is measured against. Ctrl-C keeps the best plan so far.
+    """
+    _check("--time-limit", time_limit, zero=True)
+    _check("--gap", gap, zero=True)
+    from edgeplan import planner
+    from edgeplan.instances.plans import write_plan
+    from edgeplan.instances.read import read_instance
+
+    problem = read_instance(instance).problem
+    if objective is not None:
+        problem = problem.with_objective(objective)
+    if dry_run:
+        _dry_run(problem, solver, as_json=as_json)
+        return
+    with stop_on_interrupt("the best plan so far") as stop, _watching() as on_progress:
+        result = planner.plan(
+            problem,
+            solver=solver,
+            time_limit=time_limit,
+            gap=gap,
+            threads=threads,
+            seed=seed,
+            on_progress=on_progress,
+            stop=stop,
+        )
+    written = None
+    if output is not None and result.plan is not None:
+        write_plan(result.plan, output, problem=problem, about=about(result))
+        written = output
+    if as_json:
+        print_json(result.as_json(written))
+    else:
+        from edgeplan.cli import tables
+
+        if result.evaluation is not None:
+            tables.stages(problem, result.evaluation)
+            tables.loads(problem, result.evaluation)
+        tables.decision(result)
+        if written is not None:
+            tables.say(f"plan: {written}")
+    if output is not None and written is None:
+        note("no plan was written: there is none")
+    elif output is None and result.plan is not None and not as_json:
+        note("the plan was not written; -o PLAN does")
+    if result.status == "infeasible":
+        raise click.exceptions.Exit(INFEASIBLE)
+    if result.plan is None:
+        raise click.exceptions.Exit(NO_PLAN)
+
+
+def about(result: Result) -> dict[str, object]:
+    """Return what a plan file says of how it was found."""
+    return {
+        "status": result.status,
+        "objective": result.objective,
+        "bound": result.bound,
+        "gap": result.gap,
+        "basis": None if result.certificate is None else str(result.certificate),
+        "solver": result.solver,
+        "chosen": result.chosen,
+        "seconds": result.seconds,
+    }
+
+
+def _check(name: str, value: float | None, *, zero: bool) -> None:
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise click.UsageError(f"{name} must be a finite number, not negative")
+
+
+def _dry_run(problem: Problem, solver: str, *, as_json: bool) -> None:
+    from edgeplan.solvers import registry
+
+    chosen, why = registry.choose(problem) if solver == "auto" else (solver, "asked for")
+    if unsupported := registry.get(chosen).unsupported(problem):
+        raise InputError.at(f"solver {chosen}", "; ".join(unsupported))
+    document = {
+        "instance": problem.name,
+        "networks": len(problem.networks),
+        "layers": sum(len(problem.network[s.network].layers) for s in problem.streams),
+        "devices": len(problem.devices),
+        "links": len(problem.links),
+        "streams": len(problem.streams),
+        "solver": chosen,
+        "why": why,
+    }
+    if as_json:
+        print_json(document)
+        return
+    from edgeplan.cli import tables
+
+    tables.facts("Dry run: nothing was solved", document)
+
+
+@contextmanager
+def _watching() -> Iterator[Callable[[Progress], None] | None]:
+    """Yield what shows incumbent, bound and gap live on stderr; ``None`` without a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress as Bar
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from edgeplan.cli import tables, units
+
+    bar = Bar(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=tables.console(errors=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("solving", total=None)
+
+        def update(moment: Progress) -> None:
+            bar.update(
+                task,
+                description=f"incumbent {units.number(moment.incumbent)}   "
+                f"bound {units.number(moment.bound)}   gap {units.percent(moment.gap)}",
+            )
+
+        yield update
