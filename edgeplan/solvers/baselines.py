@@ -194,6 +194,8 @@ class Greedy:
                 offer(built.plan, built.evaluation)
         except _EndedError as reason:
             ended = reason.stop
+        except KeyboardInterrupt:
+            ended = Stop.INTERRUPTED
         return SolverResult(
             stop=ended,
             plan=best,

@@ -123,7 +123,7 @@ class Enumerator:
         on_progress
             Called with each improvement of incumbent or bound.
         stop
-            Setting it ends the search with what it has.
+            Setting it ends the search with what it has, as Ctrl-C does.
 
         Returns
         -------
@@ -151,6 +151,11 @@ class Enumerator:
             search.run()
         except _EndedError as reason:
             ended = reason.stop
+        except KeyboardInterrupt:
+            ended = Stop.INTERRUPTED
+            if search.plan is not None:
+                # It may have come between two assignments.
+                search.best = evaluate(problem, search.plan).objective
         bound = search.best if ended is None else search.bound
         return self._result(
             problem, watch, ended or Stop.COMPLETED, search, bound, search.summary()

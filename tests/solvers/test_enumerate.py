@@ -280,6 +280,18 @@ def test_stop_keeps_the_incumbent_and_a_valid_bound():
     assert result.bound <= more.bound <= more.claimed_objective <= result.claimed_objective
 
 
+def test_ctrl_c_keeps_the_incumbent():
+    def press(progress):
+        if progress.incumbent is not None:
+            raise KeyboardInterrupt
+
+    problem = random_problem(4, kind="dag", layers=6, devices=4, streams=3)
+    result = Enumerator().solve(problem, on_progress=press)
+    assert result.stop is Stop.INTERRUPTED
+    assert evaluate(problem, result.plan).objective == result.claimed_objective
+    assert result.bound <= result.claimed_objective
+
+
 def test_progress_only_improves():
     seen = []
     Enumerator().solve(
