@@ -6,9 +6,15 @@ The names below load on first use, so that ``import edgeplan`` stays fast.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# ONNX Runtime 1.29 and later report what they load to their maker, and leave an identifier in
+# the home folder and files in the temporary one, unless this is set before they are imported
+# (microsoft/onnxruntime#27379). Who wants that sets it to 0 beforehand.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from edgeplan.instances.read import Instance, read_instance
