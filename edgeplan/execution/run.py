@@ -278,9 +278,13 @@ class _Run:
                 continue
             size = sum(spec.bytes for spec in task.network.whole.outputs)
             count = min(requests, max(1, share // max(1, size)))
-            expected[task.network.name] = [
-                self.run_whole(task, self.inputs(task.network, index)) for index in range(count)
-            ]
+            expected[task.network.name] = []
+            for index in range(count):
+                if index and self.stop():
+                    break
+                self.on_progress("asking the unsplit network", index, count)
+                inputs = self.inputs(task.network, index)
+                expected[task.network.name].append(self.run_whole(task, inputs))
         return expected
 
     def measure(
