@@ -116,7 +116,8 @@ def split(
     sources
         ONNX file of each network, by the network's name.
     folder
-        Where to write; made if absent. Files of an earlier split are replaced.
+        Where to write; made if absent. Files of the same name are replaced; what an earlier split
+        left beside them stays, and the manifest does not name it.
 
     Returns
     -------
