@@ -7,6 +7,7 @@ on, and checks every limit.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -343,6 +344,63 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
         streams=tuple(streams),
         devices=devices,
         links=links,
+    )
+
+
+def with_tolerance(problem: Problem) -> Problem:
+    """Return the problem whose limits, read to the letter, are (nearly) those of `evaluate`.
+
+    A solver that holds limits more strictly than the evaluator would call a plan infeasible, or
+    a bound proved, that a plan of the evaluator's refutes: a deadline typed in from a price that
+    was shown with six digits is enough. Solvers therefore search this problem.
+
+    Parameters
+    ----------
+    problem
+        The problem as stated.
+
+    Returns
+    -------
+    Problem
+        Every limit larger by 99 % of `RELATIVE_TOLERANCE`, so that a solver's own rounding (up
+        to 1e-8 of a limit) stays within it; a utilisation cap stays below 1.
+
+    Examples
+    --------
+    >>> from edgeplan.model.network import Layer, LayerCosts
+    >>> from edgeplan.model.problem import Device
+    >>> network = Network("n", (Layer(name="l"),), (), {"d": LayerCosts(seconds=(1.0,))})
+    >>> stream = Stream(name="s", network="n", origin="d", deadline_seconds=2.0)
+    >>> problem = Problem(networks=(network,), devices=(Device(name="d"),), streams=(stream,))
+    >>> with_tolerance(problem).streams[0].deadline_seconds
+    2.00000198
+    """
+    factor = 1 + 0.99 * RELATIVE_TOLERANCE
+    below_one = math.nextafter(1.0, 0.0)
+    return dataclasses.replace(
+        problem,
+        devices=tuple(
+            dataclasses.replace(
+                device,
+                memory_bytes=device.memory_bytes * factor,
+                power_budget_watts=device.power_budget_watts * factor,
+                utilisation_cap=min(device.utilisation_cap * factor, below_one),
+            )
+            for device in problem.devices
+        ),
+        links=tuple(
+            dataclasses.replace(link, utilisation_cap=min(link.utilisation_cap * factor, below_one))
+            for link in problem.links
+        ),
+        streams=tuple(
+            dataclasses.replace(stream, deadline_seconds=stream.deadline_seconds * factor)
+            for stream in problem.streams
+        ),
+        budgets=dataclasses.replace(
+            problem.budgets,
+            power_watts=problem.budgets.power_watts * factor,
+            dollars_per_hour=problem.budgets.dollars_per_hour * factor,
+        ),
     )
 
 

@@ -11,7 +11,7 @@ import math
 
 import pytest
 
-from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate
+from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate, with_tolerance
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Budgets, Device, LayerRule, Link, Privacy, Problem, Stream
@@ -225,3 +225,25 @@ def test_allowed_says_where_each_layer_may_run():
     assert problem.allowed(problem.streams[0]) == (("o",), ("b",))
     banned = build(bans=(LayerRule(devices=("o",)),), costs={"o": COSTS["o"]})
     assert banned.allowed(banned.streams[0]) == ((), ())
+
+
+@pytest.mark.parametrize("kind", LIMITS)
+def test_with_tolerance_moves_each_limit_to_where_it_breaks(kind):
+    """Read to the letter it allows what the evaluator allows, but for a hundredth."""
+    value, _, limited = LIMITS[kind]
+    moved = with_tolerance(limited(value))
+    (stream,), (o_b, _), b = moved.streams, moved.links, moved.device["b"]
+    limits = {
+        "deadline": stream.deadline_seconds,
+        "memory": b.memory_bytes,
+        "device power": b.power_budget_watts,
+        "device capacity": b.utilisation_cap,
+        "link capacity": o_b.utilisation_cap,
+        "power budget": moved.budgets.power_watts,
+        "money budget": moved.budgets.dollars_per_hour,
+    }
+    assert value * (1 + 0.98e-6) < limits[kind] < value * (1 + RELATIVE_TOLERANCE)
+    assert with_tolerance(limited(math.inf if kind not in CAPS else 0.9999999)) is not None
+
+
+CAPS = ("device capacity", "link capacity")
