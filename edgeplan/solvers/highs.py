@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
-from edgeplan.model.evaluate import evaluate
+from edgeplan.model.evaluate import evaluate, with_tolerance
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
@@ -117,7 +117,8 @@ class Highs:
         solver = f"highs {importlib.metadata.version('highspy')}"
         known = None if start is None else evaluate(problem, start)
         hint = known.objective if known is not None and known.feasible else None
-        formulation = build(problem, objective_hint=hint)
+        # Limits read more strictly than by the evaluator would be refuted by its plans.
+        formulation = build(with_tolerance(problem), objective_hint=hint)
         if formulation.obstacles:
             return SolverResult(
                 stop=Stop.COMPLETED,
