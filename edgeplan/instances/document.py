@@ -29,7 +29,7 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 MAX_BYTES = 10_000_000
 """Largest instance or plan file."""
 MAX_DEPTH = 50
-MAX_NODES = 250_000
+MAX_NODES = 100_000
 """Most values in a YAML file (JSON, parsed a hundred times faster, has no such limit)."""
 MAX_LINE = 200_000
 """Longest line of a YAML file in characters: the parser's time on a scalar is not linear."""

@@ -33,7 +33,10 @@ def read_profile(path: Path) -> Profile:
         With every fault found, placed in the file (``spans[0][2].mean_seconds``).
     """
     tree = parse_json(read_text(path, max_bytes=MAX_PROFILE_BYTES)).value
-    profile = decode(Profile, checked_body(tree, PROFILE_FORMAT))
+    try:
+        profile = decode(Profile, checked_body(tree, PROFILE_FORMAT))
+    except InputError as error:
+        raise InputError(map(_in_file_terms, error.faults)) from None
     faults = list(_profile_faults(profile))
     if faults:
         raise InputError(faults)
@@ -86,6 +89,14 @@ def check_header(tree: Plain, name: str) -> None:
         raise InputError.at(
             "version", f"must be {VERSION}, not '{cut(version)}'; a newer edgeplan may read it"
         )
+
+
+def _in_file_terms(fault: Fault) -> Fault:
+    """Translate a place in the network's cost table to the profile's."""
+    match = re.fullmatch(r"costs\..*\.(\w+)", fault.place, re.DOTALL)
+    if match is None:
+        return fault
+    return Fault({"seconds": "spans", "cv2": "spans"}.get(match[1], match[1]), fault.message)
 
 
 def _profile_faults(profile: Profile) -> Iterator[Fault]:

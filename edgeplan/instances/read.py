@@ -208,7 +208,7 @@ class _Reader:
         """Add the faults of a validation; return their places in the normalised tree."""
         locations = []
         for item in error.errors(include_url=False):
-            place = tuple(part for part in item["loc"] if not str(part).startswith("<"))
+            place = tuple(part for part in item["loc"] if part not in parts.TAGS)
             key = item["type"] == "extra_forbidden"
             locations.append(place)
             shown = show_place(self._in_file(place))
@@ -270,11 +270,15 @@ class _Reader:
                 for kind, there in (("networks", file.networks), ("streams", file.streams))
                 if there or broken
             }
-            self._faults += [
-                _in_file_terms(fault, names, file)
-                for fault in error.faults
-                if fault.place not in empty
-            ]
+            known = ", ".join(sorted(map(cut, file.networks))[:12])
+            for fault in error.faults:
+                if fault.place in empty:
+                    continue
+                told = _in_file_terms(fault, names, file)
+                if left_out and re.fullmatch(r"streams\[\d+\]\.network", fault.place):
+                    # The problem was built without the networks that have faults.
+                    told = Fault(told.place, f"{told.message.split('; known')[0]}; known: {known}")
+                self._faults.append(told)
             return None
 
     def _device(self, name: str, part: parts.DevicePart) -> Device:
@@ -426,15 +430,16 @@ class _Reader:
         if part.onnx is None and (part.sha256 or part.shapes):
             message = "sha256 and shapes belong to an ONNX file; name it with onnx"
             self._faults.append(Fault(show_place(("networks", name)), message))
-        if len(self._faults) > before:
-            return None
+        faulty = len(self._faults) > before
         layers = tuple(
             Layer(name=layer.name, weight_bytes=layer.weights, activation_bytes=layer.activations)
             for layer in part.layers
         )
         costs = {device: _costs(cost) for device, cost in part.costs.items()}
         try:
-            return Network(name, layers, tensors, costs)
+            # Tensors with faults say nothing about the rest, which is judged without them.
+            network = Network(name, layers, () if faulty else tensors, costs)
+            return None if faulty else network
         except InputError as error:
             self._faults += [
                 Fault(_network_place(("networks", name), fault.place, part), fault.message)

@@ -29,6 +29,8 @@ PLAN_FORMAT = "edgeplan-plan"
 VERSION = 1
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 KINDS = ("instance", "profile", "plan")
+TAGS = frozenset({"<times>", "<spans>", "<mapping>", "<list>", "<profiles>", "<inline>"})
+"""Parts of pydantic's locations that name a form, not a place in the file."""
 
 
 @dataclass(frozen=True)
