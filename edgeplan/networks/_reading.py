@@ -99,6 +99,8 @@ def read_structure(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
         raise NetworkError.at(name, "is not an ONNX file, or is truncated") from None
     if not model.HasField("graph") or not model.graph.node:
         raise NetworkError.at(name, "is not an ONNX file, or has no nodes")
+    if not model.graph.output:
+        raise NetworkError.at(name, "has no outputs")
     files = {
         _external_file(path, tensor)
         for tensor in tensors(model)
@@ -184,7 +186,7 @@ def _external_file(path: Path, tensor: onnx.TensorProto) -> Path:
     what = f"the external data '{location[:80]}' of '{tensor.name[:80]}'"
     parts = PurePosixPath(location).parts
     windows = PureWindowsPath(location)
-    if not location or "\0" in location or "\\" in location:
+    if not parts or "\0" in location or "\\" in location:
         raise NetworkError.at(name, f"{what} has no usable file name")
     if parts[:1] == ("/",) or windows.drive or ".." in parts:
         raise NetworkError.at(

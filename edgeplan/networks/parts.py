@@ -61,7 +61,10 @@ class Splitter:
 
         source = Path(folded)
         self._place = source.name[:80]
-        self._model = onnx_ir.load(source)
+        try:
+            self._model = onnx_ir.load(source)
+        except OSError as error:
+            raise InputError.at(self._place, f"cannot be read: {error.strerror}") from None
         self._known = onnx_ir.convenience.create_value_mapping(
             self._model.graph, include_subgraphs=False
         )
