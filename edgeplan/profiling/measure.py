@@ -22,45 +22,40 @@ import edgeplan
 from edgeplan.model.errors import Fault, InputError, InterruptedRunError, NetworkError
 from edgeplan.model.graph import Graph
 from edgeplan.model.network import Layer, Tensor
-from edgeplan.model.profile import Machine, Profile, Timing
+from edgeplan.model.profile import Machine, Profile
 from edgeplan.networks import sandbox
 from edgeplan.networks.grouping import group, part_io
 from edgeplan.networks.preparing import Prepared, prepare
-from edgeplan.profiling import energy, shortlist, store, timing
+from edgeplan.profiling import energy, shortlist, store, tables, timing
 from edgeplan.profiling.machine import this_machine
 from edgeplan.profiling.progress import ProfileProgress, Stage
-from edgeplan.profiling.statistics import boundary, interpolate, summarise
+from edgeplan.profiling.samples import Samples, Samplings, Span, is_time
 
 DEFAULT_CUTS = 8
 """Inner cuts at most: nine layers, 45 spans."""
 
-DEFAULT_REPEATS = 12
+DEFAULT_REPEATS = 10
 """Timed runs of each span."""
 
-MOST_SPANS = 120
-"""Of more spans than this only layers, heads and tails are run; the others are interpolated."""
-
-_METHOD = 1
+_METHOD = 2
 """Raised when times measured before no longer compare with those measured now."""
 
-_LEAST_RUNS = 4
+_LEAST_RUNS = 5
 _WARMUP = 2
-_PART_SECONDS = 2.0
+_PART_SECONDS = 1.0
 _SHORT_SECONDS = 0.02
 _OPEN_SECONDS = 60.0
 _TOTAL_SECONDS = 7 * 24 * 3600.0
-_BATCH_SECONDS = 10.0
-"""Spans are timed together for about so long: drift of the machine then hits all alike, and
-no more than this is lost to an interruption."""
+_BATCH_SECONDS = 20.0
+"""Spans are timed together for about so long: drift of the machine then hits all alike."""
 
 _BATCH_SPANS = 16
 """Spans timed together where it is not known how long they take."""
 
+_MEASURE = "edgeplan.profiling.timing:measure"
 _RUNTIME_BYTES = 2 * 2**30
 
 OnProgress = Callable[[ProfileProgress], None]
-Span = tuple[int, int]
-"""First layer, stop."""
 
 
 def profile(
@@ -175,8 +170,7 @@ def profile(
                 run.choose(kept, Path(folder), explicit, max_cuts)
                 run.tell_reuse(key)
                 run.measure(kept, Path(folder))
-                created = datetime.now(UTC).isoformat(timespec="seconds")
-                result = run.result(run.path.stem if name is None else name, device, created)
+                result = run.result(run.path.stem if name is None else name, device)
             run.say("done", "every span is known")
             return result
     except KeyboardInterrupt:
@@ -202,16 +196,6 @@ def _check(
 
 
 @dataclass
-class _Samples:
-    """Times of one span, or of the unsplit file in one batch."""
-
-    wall: list[float]
-    cpu: list[float]
-    joules: float | None
-    created: str
-
-
-@dataclass
 class _Run:
     """One profile in the making."""
 
@@ -228,9 +212,7 @@ class _Run:
     tensors: tuple[Tensor, ...] = ()
     guesses: tuple[float, ...] = ()
     wanted: list[Span] = field(default_factory=list)
-    spans: dict[Span, _Samples] = field(default_factory=dict)
-    whole: list[_Samples] = field(default_factory=list)
-    torn: bool = False
+    found: Samplings = field(default_factory=Samplings)
 
     @property
     def graph(self) -> Graph:
@@ -241,7 +223,7 @@ class _Run:
     def say(self, stage: Stage, message: str) -> None:
         """Tell the one who watches."""
         if self.on_progress is not None:
-            done = sum(span in self.spans for span in self.wanted)
+            done = sum(map(self.finished, self.wanted))
             self.on_progress(
                 ProfileProgress(stage=stage, done=done, total=len(self.wanted), message=message)
             )
@@ -251,14 +233,27 @@ class _Run:
         if self.stop is not None and self.stop.is_set():
             raise KeyboardInterrupt
 
+    def finished(self, span: Span) -> bool:
+        """Whether a span was run often enough."""
+        samples = self.found.spans.get(span)
+        return samples is not None and self.effort.finished(
+            len(samples.wall), math.fsum(samples.wall)
+        )
+
+    def counted(self) -> tuple[int, str]:
+        """Return how many spans were run at all, and in words how many not often enough."""
+        begun = [span for span in self.wanted if span in self.found.spans]
+        part = sum(not self.finished(span) for span in begun)
+        return len(begun), f" ({part} of them in part)" if part else ""
+
     def ending(self) -> str:
         """Return what an interruption leaves behind, in words."""
-        kept = sum(span in self.spans for span in self.wanted)
+        kept, part = self.counted()
         if not kept:
             return "interrupted before any span was measured"
         return (
-            f"interrupted: {kept} of {len(self.wanted)} spans are measured and kept; the same "
-            "command goes on from there"
+            f"interrupted: {kept} of {len(self.wanted)} spans are measured and kept{part}; the "
+            "same command goes on from there"
         )
 
     def key(self, device: str, cuts: int | list[int]) -> str:
@@ -289,16 +284,14 @@ class _Run:
                 if not isinstance(positions, list) or not valid.issuperset(positions):
                     # Not of this network as it is read now: nothing here can be used.
                     kept.clear()
-                    self.spans.clear()
-                    self.whole.clear()
-                    self.positions = ()
+                    self.found = Samplings()
                     return
                 self.positions = tuple(positions)
                 guesses = record.get("seconds")
-                if isinstance(guesses, list) and all(map(_is_time, guesses)):
+                if isinstance(guesses, list) and all(map(is_time, guesses)):
                     self.guesses = tuple(guesses)
-            elif kind == "part":
-                self._take(record)
+            elif kind == "runs":
+                self.found.take(record)
         if not kept.records:
             kept.append({"kind": "key", "key": key, "network": self.path.name[:80]})
 
@@ -323,24 +316,28 @@ class _Run:
                 )
             kept.append({"kind": "positions", "positions": self.positions, "seconds": self.guesses})
         self.layers, self.tensors = group(self.graph, self.positions)
-        self.wanted = _wanted(len(self.layers))
+        self.wanted = tables.wanted(len(self.layers))
 
     def tell_reuse(self, key: str) -> None:
         """Say in one line what need not be measured again."""
-        found = [self.spans[span] for span in self.wanted if span in self.spans]
-        if found:
-            days = sorted({samples.created[:10] for samples in found})
+        kept, part = self.counted()
+        if kept:
+            days = sorted(
+                set().union(
+                    *(self.found.spans[s].days for s in self.wanted if s in self.found.spans)
+                )
+            )
             when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
             self.say(
                 "reuse",
-                f"reused {len(found)} of {len(self.wanted)} spans measured on {when}, "
+                f"reused {kept} of {len(self.wanted)} spans measured on {when}{part}, "
                 f"key {key[:8]}",
             )
 
     def measure(self, kept: store.Store, folder: Path) -> None:
-        """Run what is not known yet; every finished span goes to the store at once."""
-        missing = [span for span in self.wanted if span not in self.spans]
-        if not missing and self.whole:
+        """Run what is not known yet; runs go to the store about every second."""
+        missing = [span for span in self.wanted if not self.finished(span)]
+        if not missing and self.found.whole:
             return
         self.heed()
         limit = self._memory()
@@ -348,23 +345,35 @@ class _Run:
         parts = []
         for first, stop in missing:
             inputs, outputs = part_io(self.tensors, first, stop)
-            parts.append({"first": first, "stop": stop, "inputs": inputs, "outputs": outputs})
+            had = self.found.spans.get((first, stop), Samples())
+            parts.append(
+                {
+                    "first": first,
+                    "stop": stop,
+                    "inputs": inputs,
+                    "outputs": outputs,
+                    "had": (len(had.wall), math.fsum(had.wall)),
+                }
+            )
         self.say("measure", f"timing {len(missing)} spans")
         assert self.prepared is not None
+        began = _now()
 
-        def on_part(data: Mapping[str, Any]) -> None:
+        def on_runs(data: Mapping[str, Any]) -> None:
             record = {
-                "kind": "part",
-                **{key: data.get(key) for key in ("first", "stop", "wall", "cpu", "joules")},
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "kind": "runs",
+                "batch": f"{began} {data.get('batch')}",
+                "items": data.get("items"),
+                "disturbed": data.get("disturbed"),
+                "created": _now(),
             }
-            self._take(record)
             kept.append(record)
-            self.say("measure", self._said(int(data["first"]), int(data["stop"])))
+            self.found.take(record)
+            self.say("measure", self._said())
 
         self._call(
-            "edgeplan.profiling.timing:measure",
-            on_part,
+            _MEASURE,
+            on_runs,
             limit,
             folded=self.prepared.folded,
             original=self.path.absolute(),
@@ -376,44 +385,13 @@ class _Run:
             powercap=energy.POWERCAP,
         )
 
-    def result(self, name: str, device: str, created: str) -> Profile:
+    def result(self, name: str, device: str) -> Profile:
         """Put the profile together."""
         assert self.prepared is not None
         count = len(self.layers)
-        known = {
-            span: summarise(self.spans[span].wall, self.spans[span].cpu) for span in self.wanted
-        }
-        extra = boundary(
-            [
-                [
-                    known.get((first, first + entry + 1), known[first, first + 1])
-                    for entry in range(count - first)
-                ]
-                for first in range(count)
-            ]
-        )
-        apart = [known[layer, layer + 1] for layer in range(count)]
-        # A middle span that was not run is its layers joined; the boundary that they save is
-        # what all layers apart take more than the whole, so that the ends meet.
-        saved = (
-            max(
-                0.0,
-                (math.fsum(part.mean_seconds for part in apart) - known[0, count].mean_seconds)
-                / (count - 1),
-            )
-            if count > 1
-            else 0.0
-        )
-        spans = tuple(
-            tuple(
-                known[first, stop]
-                if (first, stop) in known
-                else interpolate(apart[first:stop], saved)
-                for stop in range(first + 1, count + 1)
-            )
-            for first in range(count)
-        )
-        joules = self._joules()
+        measured = {span: self.found.spans[span] for span in self.wanted}
+        spans, boundary_seconds = tables.timings(measured, count)
+        joules = tables.joules(measured, count)
         return Profile(
             network=name,
             onnx=self.path.name,
@@ -423,33 +401,32 @@ class _Run:
             positions=self.positions,
             layers=self.layers,
             tensors=self.tensors,
-            whole=self._whole(),
+            whole=tables.whole(self.found.whole),
             spans=spans,
-            boundary_seconds=extra,
+            boundary_seconds=boundary_seconds,
             joules=joules,
             energy_basis="power-model" if joules is None else "rapl",
             device=device,
             basis="measured",
-            basis_detail=self._detail(joules is not None),
+            basis_detail=tables.detail(
+                self.found,
+                self.wanted,
+                count,
+                warmup=self.effort.warmup,
+                rapl=joules is not None,
+            ),
             machine=self.machine,
-            created=created,
+            created=_now(),
         )
 
-    def _take(self, record: Mapping[str, Any]) -> None:
-        samples = _samples(record)
-        first, stop = record.get("first"), record.get("stop")
-        if samples is None or not isinstance(first, int) or not isinstance(stop, int):
-            return
-        if first == timing.ORIGINAL:
-            self.whole.append(samples)
-        else:
-            self.spans[first, stop] = samples
-
-    def _said(self, first: int, stop: int) -> str:
-        if first == timing.ORIGINAL:
-            return f"unsplit: {statistics.median(self.whole[-1].wall) * 1e3:.4g} ms"
-        layers = f"layer {first + 1}" if stop == first + 1 else f"layers {first + 1} to {stop}"
-        return f"{layers}: {statistics.median(self.spans[first, stop].wall) * 1e3:.4g} ms"
+    def _said(self) -> str:
+        count = len(self.layers)
+        samples = self.found.spans.get((0, count))
+        runs = [len(found.wall) for found in self.found.spans.values()]
+        so_far = f"{sum(runs)} runs of {len(runs)} spans"
+        if samples is None:
+            return so_far
+        return f"{so_far}, all layers {statistics.median(samples.wall) * 1e3:.4g} ms"
 
     def _inputs(self) -> list[tuple[str, str, list[int]]]:
         values = {value.name: value for value in self.graph.values}
@@ -474,7 +451,7 @@ class _Run:
         usable = (
             isinstance(times, list)
             and len(times) == len(self.graph.nodes)
-            and all(_is_time(value) for value in times)
+            and all(is_time(value) for value in times)
             and sum(times) > 0
         )
         return times if usable else None
@@ -482,7 +459,7 @@ class _Run:
     def _call(
         self,
         target: str,
-        on_part: Callable[[Mapping[str, Any]], None],
+        on_runs: Callable[[Mapping[str, Any]], None],
         memory_bytes: int,
         **job: object,
     ) -> Any:
@@ -499,8 +476,10 @@ class _Run:
                     f"{float(data['seconds']):g} s and was stopped; a larger limit may help "
                     "if the file is trusted and merely slow",
                 )
-            if data.get("event") == "part":
-                on_part(data)
+            if data.get("event") == "runs":
+                on_runs(data)
+            elif isinstance(data.get("opened"), int):
+                self.say("measure", f"opened {data['opened']} of {data.get('batch')} parts")
 
         return sandbox.call(
             target,
@@ -554,85 +533,6 @@ class _Run:
         fewest = self.effort.warmup + self.effort.least
         return max(min(once * runs, _PART_SECONDS), once * fewest, _SHORT_SECONDS)
 
-    def _whole(self) -> Timing:
-        return summarise(
-            [value for samples in self.whole for value in samples.wall],
-            [value for samples in self.whole for value in samples.cpu],
-        )
 
-    def _joules(self) -> tuple[tuple[float, ...], ...] | None:
-        known = {span: self.spans[span].joules for span in self.wanted}
-        if any(value is None for value in known.values()):
-            return None
-        count = len(self.layers)
-
-        def of(first: int, stop: int) -> float:
-            value = known.get((first, stop))
-            if value is not None:
-                return value
-            return math.fsum(known[layer, layer + 1] or 0.0 for layer in range(first, stop))
-
-        return tuple(
-            tuple(of(first, stop) for stop in range(first + 1, count + 1)) for first in range(count)
-        )
-
-    def _detail(self, rapl: bool) -> str:
-        count = len(self.layers)
-        total = count * (count + 1) // 2
-        runs = [len(self.spans[span].wall) for span in self.wanted]
-        medians = [statistics.median(samples.wall) for samples in self.whole]
-        said = [
-            f"{len(self.wanted)} of {total} spans run {min(runs)} to {max(runs)} times each "
-            f"at the deployed optimisation level after {self.effort.warmup} warm-up runs, in "
-            "rounds within batches, from seeded random input"
-        ]
-        if len(self.wanted) < total:
-            said.append("the others joined from their layers (interpolated)")
-        if len(medians) > 1:
-            spread = (max(medians) - min(medians)) / min(medians)
-            said.append(
-                f"the unsplit file ran along in {len(medians)} batches, whose medians differ "
-                f"by up to {spread:.1%}"
-            )
-        said.append(
-            "energy by RAPL counters of the whole package, idle power included"
-            if rapl
-            else "energy left to the device's watts: no RAPL counter can be read here"
-        )
-        return "; ".join(said)
-
-
-def _wanted(count: int) -> list[Span]:
-    """Return the spans to run, the most telling first: layers, heads, tails, then the rest."""
-    every = [(first, stop) for first in range(count) for stop in range(first + 1, count + 1)]
-    ends = dict.fromkeys(
-        [
-            *((layer, layer + 1) for layer in range(count)),
-            *((0, stop) for stop in range(count, 0, -1)),
-            *((first, count) for first in range(count)),
-        ]
-    )
-    if len(every) > MOST_SPANS:
-        return list(ends)
-    return list(dict.fromkeys([*ends, *every]))
-
-
-def _samples(record: Mapping[str, Any]) -> _Samples | None:
-    """Return the times of a record, or ``None`` if it holds none that make sense."""
-    wall, cpu, joules = (record.get(key) for key in ("wall", "cpu", "joules"))
-    if not isinstance(wall, list) or not isinstance(cpu, list) or not wall:
-        return None
-    if len(wall) != len(cpu) or not all(map(_is_time, [*wall, *cpu])):
-        return None
-    if joules is not None and not _is_time(joules):
-        return None
-    return _Samples(wall, cpu, joules, str(record.get("created", "")))
-
-
-def _is_time(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= 0
-    )
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

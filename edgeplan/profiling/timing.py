@@ -7,6 +7,13 @@ part gets as input what the parts before it really made from one seeded random i
 also mean that a part finds caches filled by other parts, as it will where it is deployed
 among others; only the first `warmup` rounds are thrown away.
 
+A run during which the system gave the processor to another process (an involuntary context
+switch, and at least 5 % of the wall time without CPU time) is thrown away and repeated, as
+long as not more than half are: the times are those of the network, not of its neighbours.
+
+Runs are reported about every second, so little is lost to an interruption; `had` says what
+earlier reports hold, and measuring goes on from there.
+
 A part is finished after `repeats` runs, or after `least` runs once it has taken
 `part_seconds`; a part of microseconds goes on, up to ten times `repeats`, until
 `short_seconds` have been timed.
@@ -16,9 +23,10 @@ from __future__ import annotations
 
 import gc
 import json
+import resource
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +42,8 @@ SEED = 0
 """Of the random inputs."""
 
 _TICK_SECONDS = 0.5
+_REPORT_SECONDS = 1.0
+_UNDISTURBED = 0.95
 _SHARE_RUNS = 3
 
 
@@ -72,12 +82,16 @@ class Effort:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A part to be timed: layers ``first`` to ``stop - 1``, by the tensors at its ends."""
+    """A part to be timed: layers ``first`` to ``stop - 1``, by the tensors at its ends.
+
+    ``had`` is how many runs are known already, and how many seconds they took.
+    """
 
     first: int
     stop: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    had: tuple[int, float]
 
 
 class _Voice:
@@ -98,10 +112,10 @@ class _Voice:
             self._said = time.monotonic()
             sandbox.report(data)
 
-    def tick(self) -> None:
+    def tick(self, **data: object) -> None:
         """Say that work goes on, if nothing was said for a while."""
         if time.monotonic() - self._said > _TICK_SECONDS:
-            self.say(event="tick")
+            self.say(event="tick", **data)
 
     @contextmanager
     def step(self, what: str, seconds: float) -> Iterator[None]:
@@ -124,31 +138,55 @@ class _Voice:
 
 @dataclass
 class _Subject:
-    """Something that is timed."""
+    """Something that is timed, and its runs that were not reported yet."""
 
     session: Any
     feed: Mapping[str, Any]
     first: int
     stop: int
+    runs: int = 0
+    seconds: float = 0.0
+    disturbed: int = 0
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     joules: float = 0.0
+    clock: Callable[[], float] = time.process_time
+
+    def warm(self) -> None:
+        """Run untimed."""
+        self.session.run(None, self.feed)
 
     def run(self, counters: Sequence[energy.Counter]) -> None:
+        """Run timed."""
         before = energy.read(counters)
-        cpu = time.process_time()
+        switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        cpu = self.clock()
         wall = time.perf_counter()
         self.session.run(None, self.feed)
         seconds = time.perf_counter() - wall
-        self.cpu.append(time.process_time() - cpu)
+        busy = self.clock() - cpu
+        switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
+        if switches and busy < _UNDISTURBED * seconds and self.disturbed <= self.runs:
+            self.disturbed += 1
+            return
+        self.runs += 1
+        self.seconds += seconds
         self.wall.append(seconds)
+        self.cpu.append(busy)
         if counters:
             self.joules += energy.joules(counters, before, energy.read(counters))
 
-    def forget(self) -> None:
-        self.wall.clear()
-        self.cpu.clear()
-        self.joules = 0.0
+    def take(self, with_joules: bool) -> list[object]:
+        """Return the runs that were not reported yet, and forget them."""
+        taken = [
+            self.first,
+            self.stop,
+            self.wall,
+            self.cpu,
+            self.joules if with_joules else None,
+        ]
+        self.wall, self.cpu, self.joules = [], [], 0.0
+        return taken
 
 
 def measure(
@@ -196,6 +234,7 @@ def measure(
             stop=int(part["stop"]),
             inputs=tuple(part["inputs"]),
             outputs=tuple(part["outputs"]),
+            had=(int(part["had"][0]), float(part["had"][1])),
         )
         for part in parts
     ]
@@ -205,12 +244,16 @@ def measure(
     with voice.step("making the inputs of the parts", open_seconds + run_seconds):
         tensors = opener.tensors(wanted, inputs)
     counters = energy.counters(Path(powercap))
-    for batch in batches:
-        subjects = [
-            opener.original(tensors) if index == ORIGINAL else opener.part(wanted[index], tensors)
-            for index in batch
-        ]
-        _time(subjects, plan, counters, voice, run_seconds)
+    for number, batch in enumerate(batches):
+        subjects: list[_Subject] = []
+        for index in batch:
+            voice.tick(opened=len(subjects), batch=len(batch))
+            subjects.append(
+                opener.original(tensors)
+                if index == ORIGINAL
+                else opener.part(wanted[index], tensors)
+            )
+        _time(subjects, plan, counters, voice, run_seconds, number)
         subjects.clear()
         gc.collect()
 
@@ -298,7 +341,9 @@ class _Opener:
         seconds: float,
     ) -> None:
         self._voice = voice
-        self._folded = folded
+        from edgeplan.networks import parts
+
+        self._splitter = parts.Splitter(folded)
         self._original = original
         self._folder = folder
         self._threads = threads
@@ -333,20 +378,25 @@ class _Opener:
         with self._voice.step("cutting a part", self._seconds):
             path = self._extract(part.inputs, part.outputs)
         try:
-            return self._subject(path, tensors, part.first, part.stop)
+            subject = self._subject(path, tensors, part.first, part.stop)
         finally:
             path.unlink()
+        subject.runs, subject.seconds = part.had
+        return subject
 
     def _extract(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Path:
-        from edgeplan.networks import parts
-
-        return parts.extract(self._folded, inputs, outputs, self._folder / "part.onnx")
+        # Opening the part at once finds whatever the checker would.
+        return self._splitter.extract(inputs, outputs, self._folder / "part.onnx", check=False)
 
     def _subject(self, path: Path, tensors: Mapping[str, Any], first: int, stop: int) -> _Subject:
         with self._voice.step("opening a part", self._seconds):
             session = self._session(path)
         feed = {value.name: tensors[value.name] for value in session.get_inputs()}
-        return _Subject(session, feed, first, stop)
+        # With one intra-op thread the runtime computes on the calling thread. The process's
+        # clock ticks only every few milliseconds here: the sandbox limits CPU time, and Linux
+        # then samples the process's clock instead of reading it.
+        clock = time.thread_time if self._threads == 1 else time.process_time
+        return _Subject(session, feed, first, stop, clock=clock)
 
     def _session(self, path: Path) -> Any:
         from edgeplan.networks import sessions
@@ -362,29 +412,38 @@ def _time(
     counters: Sequence[energy.Counter],
     voice: _Voice,
     run_seconds: float,
+    batch: int,
 ) -> None:
     for _ in range(plan.warmup):
         for subject in subjects:
+            voice.tick()
             with voice.step("one inference", run_seconds):
-                subject.run(())
-            subject.forget()
+                subject.warm()
+
+    told = 0
+
+    def report() -> None:
+        nonlocal told
+        items = [subject.take(bool(counters)) for subject in subjects if subject.wall]
+        disturbed = sum(subject.disturbed for subject in subjects)
+        voice.say(event="runs", batch=batch, items=items, disturbed=disturbed - told)
+        told = disturbed
+
     gc.collect()
     gc.disable()
     try:
+        reported = time.monotonic()
         active = list(subjects)
         while active:
-            for subject in tuple(active):
+            for subject in active:
                 with voice.step("one inference", run_seconds):
                     subject.run(counters)
-                if plan.finished(len(subject.wall), sum(subject.wall)):
-                    active.remove(subject)
-                    voice.say(
-                        event="part",
-                        first=subject.first,
-                        stop=subject.stop,
-                        wall=subject.wall,
-                        cpu=subject.cpu,
-                        joules=subject.joules / len(subject.wall) if counters else None,
-                    )
+            active = [
+                subject for subject in active if not plan.finished(subject.runs, subject.seconds)
+            ]
+            if time.monotonic() - reported > _REPORT_SECONDS:
+                report()
+                reported = time.monotonic()
+        report()
     finally:
         gc.enable()
