@@ -43,6 +43,7 @@ def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, 
     chosen = choose(model, shapes, name)
     folded = _fold_pinned(model, chosen, Path(scratch), name)
     del model
+    _check_outputs(folded, name)
     values = annotate(folded, chosen, name)
     graph = describe(folded, values, elements, weight_bytes, file_bytes)
     save(folded, Path(scratch) / "folded.onnx")
@@ -51,6 +52,18 @@ def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, 
         "sha256": digest,
         "shapes": [[key, list(shape)] for key, shape in chosen.items()],
     }
+
+
+def _check_outputs(folded: onnx.ModelProto, name: str) -> None:
+    """Refuse a network whose result no node makes: there is nothing to place."""
+    made = {output for node in folded.graph.node for output in node.output}
+    for value in folded.graph.output:
+        if value.name not in made:
+            raise NetworkError.at(
+                name,
+                f"the output '{value.name[:80]}' is a constant or an input once constants are "
+                "folded: remove it, there is nothing to place",
+            )
 
 
 def _fold_pinned(

@@ -49,10 +49,11 @@ def memory_for(file: Path) -> int:
 
 
 @contextlib.contextmanager
-def replacing(destination: Path) -> Iterator[Path]:
+def replacing(destination: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary file beside ``destination`` that takes its place when the block is left.
 
-    On an error the temporary file goes and ``destination`` stays as it was.
+    On an error the temporary file goes and ``destination`` stays as it was. ``durable`` waits
+    until the content is on the disk: not needed for what can be made again.
     """
     descriptor, name = tempfile.mkstemp(
         dir=destination.parent, prefix=f".{destination.name[:40]}.", suffix=".part"
@@ -61,7 +62,8 @@ def replacing(destination: Path) -> Iterator[Path]:
     try:
         with os.fdopen(descriptor, "r+b") as stream:
             yield temporary
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)

@@ -119,6 +119,6 @@ class Splitter:
         except onnx.checker.ValidationError as error:
             text = " ".join(str(error).split())[:300]
             raise NetworkError.at(place, f"its part is not valid ONNX: {text}") from None
-        with replacing(target) as temporary:
+        with replacing(target, durable=False) as temporary:
             temporary.write_bytes(proto.SerializeToString())
         return target

@@ -41,7 +41,7 @@ def reweight(
         If the file is unsafe, invalid or too large, or a weight's use is not known.
     """
     file, target = Path(source).absolute(), Path(destination).absolute()
-    with replacing(target) as temporary:
+    with replacing(target, durable=False) as temporary:
         sandbox.call(
             "edgeplan.networks._reweighting:reweight",
             str(file),

@@ -8,7 +8,8 @@ import numpy as np
 import psutil
 import pytest
 
-from edgeplan.networks import Prepared, extract, group, part_io, prepare, sessions
+from edgeplan.networks import Prepared, group, part_io, prepare, sessions
+from edgeplan.networks.parts import Splitter
 
 SHAPES = {"ppocr_det": {"x": (1, 3, 320, 320)}, "ppocr_rec": {"x": (1, 3, 48, 320)}}
 
@@ -49,19 +50,31 @@ def whole() -> Callable[..., list[Any]]:
 @pytest.fixture
 def compare(
     tmp_path: Path, whole: Callable[..., list[Any]]
-) -> Callable[[Prepared, Sequence[int], Any], tuple[bool, float]]:
+) -> Callable[[Prepared, Sequence[int]], tuple[bool, float]]:
     """Split at positions, run the parts one after another, compare with the whole.
 
-    Returns whether all outputs are equal bit by bit, and the largest error as a share of the
-    output's scale.
+    Returns whether all outputs are equal bit by bit without optimisation (strict), and the
+    largest error with it (deployed) as a share of the output's scale.
     """
+    splitters: dict[Path, Splitter] = {}
 
-    def run(network: Prepared, positions: Sequence[int], level: Any) -> tuple[bool, float]:
+    def run(network: Prepared, positions: Sequence[int]) -> tuple[bool, float]:
         layers, tensors = group(network.graph, positions)
+        if network.folded not in splitters:
+            splitters[network.folded] = Splitter(network.folded)
+        splitter = splitters[network.folded]
+        borders = [part_io(tensors, index, index + 1) for index in range(len(layers))]
+        parts = [
+            splitter.extract(inputs, outputs, tmp_path / f"part{index}.onnx")
+            for index, (inputs, outputs) in enumerate(borders)
+        ]
+        return one(network, borders, parts, "strict")[0], one(network, borders, parts, "deployed")[
+            1
+        ]
+
+    def one(network: Prepared, borders: Any, parts: list[Path], level: Any) -> tuple[bool, float]:
         held: dict[str, Any] = dict(sessions.random_inputs(network.graph, 7))
-        for index in range(len(layers)):
-            inputs, outputs = part_io(tensors, index, index + 1)
-            part = extract(network.folded, inputs, outputs, tmp_path / f"part{index}.onnx")
+        for part, (inputs, outputs) in zip(parts, borders, strict=True):
             session = sessions.open_session(part, level=level)
             results = session.run(list(outputs), {name: held[name] for name in inputs})
             held.update(zip(outputs, results, strict=True))
