@@ -46,7 +46,7 @@ BOARDS = {
     "door-camera": "raspberry-pi-4",
     "shelf-camera": "raspberry-pi-5",
     "gateway": "mini-pc-n100",
-    "cloud": "aws-g4dn-t4",
+    "cloud": "aws-c6i-xlarge",
 }
 """Catalogue entry of each machine of the shop."""
 
@@ -55,7 +55,7 @@ devices:
   # The memory is what is left beside recorder and till software.
   door-camera: {{{door}tier: device, zone: site, memory: 24 MB}}
   shelf-camera: {{{shelf}tier: device, zone: site, memory: 32 MB}}
-  gateway: {{{gateway}tier: edge, zone: site, memory: 64 MB}}
+  gateway: {{{gateway}tier: edge, zone: site, memory: 36 MB}}
   cloud: {{{cloud}tier: cloud, zone: cloud}}
 """
 

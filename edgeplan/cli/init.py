@@ -12,12 +12,13 @@ from edgeplan.cli.output import note, print_json
 
 @click.command("init")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite DIR/instance.yaml if it is there.")
 @json_option
-def command(folder: Path, as_json: bool) -> None:
+def command(folder: Path, force: bool, as_json: bool) -> None:
     """Write DIR/instance.yaml, a commented starter instance that solves as it stands."""
     from edgeplan.instances.init import init
 
-    path = init(folder)
+    (path,) = init(folder, force=force)
     if as_json:
         print_json({"instance": str(path)})
     else:

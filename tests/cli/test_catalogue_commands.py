@@ -1,0 +1,55 @@
+"""catalog, schema, init."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.cli_helpers import invoke, invoke_json
+
+
+def test_catalog_lists_devices_and_links():
+    document = invoke_json("catalog")
+    assert len(document["devices"]) >= 10
+    assert len(document["links"]) >= 6
+    out = invoke("catalog").stdout
+    for entry in (*document["devices"], *document["links"]):
+        assert entry["name"] in out
+
+
+def test_catalog_entry_shows_value_kind_source_and_year():
+    entry = invoke_json("catalog", "raspberry-pi-4")
+    figures = [value for value in entry.values() if isinstance(value, dict)]
+    assert figures
+    out = invoke("catalog", "raspberry-pi-4").stdout
+    for figure in figures:
+        assert set(figure) == {"value", "kind", "source", "year"}
+        assert str(figure["year"]) in out
+        assert figure["kind"] in out
+
+
+def test_catalog_of_an_unknown_name_lists_the_known():
+    result = invoke("catalog", "abacus")
+    assert result.exit_code == 2
+    assert "raspberry-pi-4" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["instance", "profile", "plan"])
+def test_schema_is_json(kind):
+    document = json.loads(invoke("schema", kind).stdout)
+    assert document["$schema"].startswith("https://json-schema.org/")
+    assert document == invoke_json("schema", kind)
+    assert document["properties"]["format"]
+
+
+def test_init_writes_an_instance_that_solves_as_it_stands(tmp_path):
+    folder = tmp_path / "new"
+    document = invoke_json("init", folder)
+    assert document["instance"] == str(folder / "instance.yaml")
+    assert "#" in (folder / "instance.yaml").read_text()
+    assert invoke_json("solve", folder / "instance.yaml")["status"] == "optimal"
+    again = invoke("init", folder)
+    assert again.exit_code == 2
+    assert "instance.yaml" in again.stderr
+    assert invoke("init", folder, "--force").exit_code == 0

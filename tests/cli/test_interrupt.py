@@ -1,0 +1,72 @@
+"""Ctrl-C: the first sets the event, the second ends; also inside native code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edgeplan.cli.interrupt import stop_on_interrupt
+
+
+def test_first_interrupt_sets_the_event_and_the_handler_is_restored(capfd):
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_interrupt("the plan") as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.wait(5)
+        deadline = time.monotonic() + 5
+        said = ""
+        while "keeping the plan" not in said and time.monotonic() < deadline:
+            time.sleep(0.01)
+            said += capfd.readouterr().err
+        assert "keeping the plan" in said
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_second_interrupt_raises():
+    def press_twice():
+        with stop_on_interrupt("the plan") as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.wait(5)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+
+
+def test_event_is_set_and_process_ends_while_native_code_holds_the_main_thread():
+    # A mutex locked twice: the call gives Python's lock back, and no handler runs in it.
+    blocked = (
+        "import ctypes, threading\n"
+        "from edgeplan.cli import interrupt\n"
+        "interrupt.GRACE_SECONDS = 0.5\n"
+        "libc = ctypes.CDLL(None)\n"
+        "mutex = ctypes.create_string_buffer(256)\n"
+        "libc.pthread_mutex_lock(mutex)\n"
+        "with interrupt.stop_on_interrupt('x') as stop:\n"
+        "    def watch():\n"
+        "        stop.wait(); print('set', flush=True)\n"
+        "    threading.Thread(target=watch, daemon=True).start()\n"
+        "    print('ready', flush=True)\n"
+        "    libc.pthread_mutex_lock(mutex)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", blocked], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "set\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
+        process.communicate()
