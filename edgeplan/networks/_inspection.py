@@ -12,7 +12,7 @@ from edgeplan.networks import counting
 from edgeplan.networks._describing import annotate, describe, save
 from edgeplan.networks._folding import fold
 from edgeplan.networks._pinning import choose, normalise, pin
-from edgeplan.networks._reading import all_nodes, hash_files, read, read_structure, subgraphs
+from edgeplan.networks._reading import all_nodes, hash_files, read, subgraphs
 
 
 def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, object]:
@@ -34,10 +34,9 @@ def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, 
     """
     file = Path(path)
     name = file.name[:80]
-    _, external = read_structure(file)
+    model, external = read(file)
     digest = hash_files(file, external)
     file_bytes = file.stat().st_size + sum(other.stat().st_size for other in external)
-    model = read(file)
     elements, weight_bytes = counting.parameters(model)
     normalise(model)
     chosen = choose(model, shapes, name)

@@ -22,8 +22,8 @@ MAX_TENSOR_BYTES = 2**31 - 1
 """Largest constant, and largest value that a constant shape may ask for."""
 
 
-def read(path: Path) -> onnx.ModelProto:
-    """Return the model with its external data loaded, after every check.
+def read(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
+    """Return the model with its external data loaded, after every check, and that data's files.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def read(path: Path) -> onnx.ModelProto:
 
     Returns
     -------
-    onnx.ModelProto
-        Checked by `onnx.checker`.
+    tuple
+        Model, checked by `onnx.checker`, and distinct external files in the order of names.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read(path: Path) -> onnx.ModelProto:
         raise _invalid(path, error) from None
     if external:
         onnx.load_external_data_for_model(model, str(path.parent))
-    return model
+    return model, external
 
 
 def read_structure(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:

@@ -26,7 +26,7 @@ _MOVED = frozenset(("Unsqueeze", "Squeeze", "Reshape", "Identity", "Transpose"))
 def reweight(source: str, destination: str, seed: int) -> None:
     """Write the re-weighted copy (see `edgeplan.networks.reweight`)."""
     path = Path(source)
-    model = read(path)
+    model, _ = read(path)
     normalise(model)
     shapes = choose(model, {}, path.name)
     constants = _constants(model)

@@ -83,7 +83,8 @@ def macs(node: onnx.NodeProto, shapes: Mapping[str, Shape | None]) -> int | None
 def is_uncounted(node: onnx.NodeProto, count: int | None) -> bool:
     """Return whether a node holds compute that `macs` did not count."""
     counted = _CONVOLUTIONS | _PRODUCTS | {"ConvTranspose", "Gemm", "QLinearConv", "QLinearMatMul"}
-    return count is None and (node.op_type in _UNCOUNTED or node.op_type in counted)
+    foreign = node.domain not in ("", "ai.onnx", "ai.onnx.ml")
+    return count is None and (foreign or node.op_type in _UNCOUNTED or node.op_type in counted)
 
 
 def _convolution(positions: Shape | None, weight: Shape | None) -> int | None:

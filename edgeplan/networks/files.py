@@ -48,6 +48,13 @@ def memory_for(file: Path) -> int:
     return sandbox.DEFAULT_MEMORY_BYTES
 
 
+def seconds_for(file: Path) -> float:
+    """Return the wall time in seconds that a child may take for a file of this size."""
+    with contextlib.suppress(OSError):
+        return sandbox.DEFAULT_SECONDS + file.stat().st_size / 2**25
+    return sandbox.DEFAULT_SECONDS
+
+
 @contextlib.contextmanager
 def replacing(destination: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary file beside ``destination`` that takes its place when the block is left.

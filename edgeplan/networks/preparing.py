@@ -13,7 +13,7 @@ from typing import Any
 from edgeplan.model.errors import NetworkError
 from edgeplan.model.graph import Cut, Graph, Node, OnnxSource, SharedConstant, Value
 from edgeplan.networks import sandbox
-from edgeplan.networks.files import memory_for
+from edgeplan.networks.files import memory_for, seconds_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def prepare(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     folder: Path | str,
-    seconds: float = sandbox.DEFAULT_SECONDS,
+    seconds: float | None = None,
     memory_bytes: int | None = None,
 ) -> Prepared:
     """Read a foreign ONNX file safely, pin its shapes, fold its constants, find its cuts.
@@ -58,7 +58,7 @@ def prepare(
         Where the folded file goes; made if it is not there. Its name comes from the content
         and the shapes, so that equal work lands in the same file.
     seconds
-        Limit on the time.
+        Limit on the time; by default 15 s and one second for every 32 MiB of the file.
     memory_bytes
         Limit on the child's address space; by default 4 GiB and eight times the file.
 
@@ -84,7 +84,7 @@ def prepare(
             str(file),
             given,
             scratch,
-            seconds=seconds,
+            seconds=seconds_for(file) if seconds is None else seconds,
             memory_bytes=memory_for(file) if memory_bytes is None else memory_bytes,
         )
         try:

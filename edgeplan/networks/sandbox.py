@@ -192,13 +192,13 @@ class _Child:
     def _error(self, kind: str, data: object, where: str) -> InputError:
         if kind in ("faults", "input"):
             assert isinstance(data, list)
-            faults = [Fault(str(place), str(message)) for place, message in data]
+            faults = [Fault(_one_line(place, 200), _one_line(text, 600)) for place, text in data]
             return InputError(faults) if kind == "input" else NetworkError(faults)
         if kind == "memory":
             return self._memory(where)
         assert isinstance(data, list)
         name, text = data
-        return NetworkError.at(where, f"cannot be used: {name}: {_one_line(str(text))}")
+        return NetworkError.at(where, f"cannot be used: {name}: {_one_line(text)}")
 
     def _memory(self, where: str) -> NetworkError:
         return NetworkError.at(
@@ -262,6 +262,8 @@ def _place(args: Sequence[object]) -> str:
     return next((Path(value).name for value in args if isinstance(value, str)), "network")
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else line[:299] + "…"
+def _one_line(text: object, most: int = 300) -> str:
+    """Return a text from a foreign file such that it cannot control a terminal."""
+    line = " ".join(str(text).split())
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return line if len(line) <= most else line[: most - 1] + "…"

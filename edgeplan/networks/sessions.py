@@ -93,13 +93,7 @@ def random_inputs(source: Graph | onnxruntime.InferenceSession, seed: int) -> di
     InputError
         If an input's shape or type is not known.
     """
-    wanted = _wanted(source)
-    longest = max((size for _, _, shape in wanted for size in shape), default=1)
-    random = np.random.default_rng(seed)
-    return {
-        name: _fill(name, dtype, shape, longest, random)
-        for name, dtype, shape in sorted(wanted, key=lambda item: item[0])
-    }
+    return draw(_wanted(source), seed)
 
 
 def draw(wanted: Sequence[tuple[str, str, Sequence[int]]], seed: int) -> dict[str, Array]:
