@@ -20,7 +20,7 @@ from edgeplan.model.errors import InputError, InterruptedRunError, NetworkError
 from edgeplan.model.network import Network
 from edgeplan.model.profile import Profile
 from edgeplan.networks import sandbox
-from edgeplan.profiling import energy, tables, timing
+from edgeplan.profiling import campaign, energy, tables, timing
 from edgeplan.profiling.measure import profile
 from edgeplan.profiling.progress import ProfileProgress
 from edgeplan.profiling.samples import Samplings
