@@ -120,11 +120,14 @@ class Controller:
         self._remotes: dict[str, _Remote] = {}
         self._session = secrets.token_hex(16)
         secret = secrets.token_bytes(SECRET_BYTES)
-        self._joined: set[tuple[str, str]] = set()
+        self._joined: set[frozenset[str]] = set()
         self._request = 0
         try:
             for device, address in addresses.items():
-                remote = _Remote(device, address, processes.get(device))
+                try:
+                    remote = _Remote(device, address, processes.get(device))
+                except ExecutionError as error:
+                    raise ExecutionError(f"the worker of '{device[:80]}': {error}") from None
                 self._remotes[device] = remote
                 try:
                     key = greet(remote.channel, "token", address.token.encode())
@@ -237,13 +240,17 @@ class Controller:
             self.join(source, target)
 
     def join(self, source: str, target: str) -> None:
-        """Connect one worker to another, once."""
-        if (source, target) in self._joined:
+        """Connect two workers, once: a connection serves both directions."""
+        pair = frozenset((source, target))
+        if pair in self._joined:
             return
+        # Workers started here listen on the loopback only, where others cannot reach them.
+        if self._remotes[target].process is not None and self._remotes[source].process is None:
+            source, target = target, source
         address = self._remotes[target].address
         header = {"kind": "peer", "device": target, "host": address.host, "port": address.port}
         self.ask(source, header)
-        self._joined.add((source, target))
+        self._joined.add(pair)
 
     def request(
         self,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 STORAGE_LIMIT_BYTES = 8 << 30
 PROBE_LIMIT_BYTES = 64 << 20
+PROBE_SECONDS = 300.0
 
 
 @dataclass
@@ -79,11 +80,11 @@ class Engagement:
         self._run_options: onnxruntime.RunOptions | None = None
         self._schedules: dict[int, Schedule] = {}
         self._peers: dict[str, Channel] = {}
-        self._incoming: set[Channel] = set()
         self._buckets: dict[tuple[str, float], TokenBucket] = {}
         self._offset_ns = 0
         self._request: _Request | None = None
         self._lock = threading.Lock()
+        self._echoes: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._starts: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
 
     # What the controller commands.
@@ -133,7 +134,9 @@ class Engagement:
         """Stop what runs, close every connection and remove the parts."""
         if self._run_options is not None:
             self._run_options.terminate = True
-        for channel in (*self._peers.values(), *self._incoming, self.control):
+        with self._lock:
+            channels = [*self._peers.values(), self.control]
+        for channel in channels:
             channel.close()
         self._sessions.clear()
         for path in self._stored.values():
@@ -191,11 +194,19 @@ class Engagement:
     def _peer(self, frame: Frame) -> Mapping[str, object]:
         device = frame.text("device")
         channel = connect(frame.text("host", 255), frame.integer("port", 1, 65535))
-        self._peers[device] = channel
-        greet(channel, self.identity, self.secret)
-        channel.send({"kind": "peer", "device": self.device})
-        if channel.receive(10.0).kind != "ok":
-            raise ExecutionError(f"worker '{device[:80]}' takes no peers")
+        try:
+            greet(channel, self.identity, self.secret)
+            channel.send({"kind": "peer", "device": self.device})
+            if channel.receive(10.0).kind != "ok":
+                raise ExecutionError(f"worker '{device[:80]}' takes no peers")
+        except BaseException:
+            channel.close()
+            raise
+        self._meet(channel, device)
+        listener = threading.Thread(
+            target=self._serve_peer, args=(channel, device), name=f"peer {device}", daemon=True
+        )
+        listener.start()
         return {"kind": "ok"}
 
     def _clock(self, frame: Frame) -> Mapping[str, object]:
@@ -233,12 +244,23 @@ class Engagement:
             except Exception as error:  # noqa: BLE001 - what fails here is told there
                 self._report(error)
 
-    def serve_peer(self, channel: Channel, device: str) -> None:
-        """Take what another worker of the same session sends, until its connection ends."""
-        with self._lock:
-            self._incoming.add(channel)
-        try:
+    def welcome_peer(self, channel: Channel, device: str) -> None:
+        """Take what a worker of the same session sends that connected here, until it ends."""
+        self._meet(channel, device)
+        with contextlib.suppress(ConnectionLostError):
             channel.send({"kind": "ok"})
+        self._serve_peer(channel, device)
+
+    def _meet(self, channel: Channel, device: str) -> None:
+        """Note a connection: it serves both directions, whoever made it."""
+        with self._lock:
+            previous = self._peers.get(device)
+            self._peers[device] = channel
+        if previous is not None:
+            previous.close()
+
+    def _serve_peer(self, channel: Channel, device: str) -> None:
+        try:
             while True:
                 frame = channel.receive()
                 if frame.kind == "move":
@@ -249,16 +271,16 @@ class Engagement:
                     self._relay(self._current(frame), frame.integer("step"))
                 elif frame.kind == "probe":
                     self._echo(channel, frame)
+                elif frame.kind == "echo":
+                    self._echoes.put(frame)
                 else:
                     raise ProtocolError(f"a peer sends no '{frame.kind}'")
         except ConnectionLostError:
-            pass  # the controller sees a worker that died on its own connection
+            self._echoes.put(None)  # the controller sees by itself that the other worker died
         except Exception as error:  # noqa: BLE001 - what fails here is told there
             self._report(error)
         finally:
             channel.close()
-            with self._lock:
-                self._incoming.discard(channel)
 
     def _relay(self, request: _Request, index: int) -> None:
         """Do a request's steps from ``index`` on, as far as they are this device's."""
@@ -337,7 +359,9 @@ class Engagement:
                 payload=payload,
                 pace=self._bucket("probe", bandwidth),
             )
-            echo = channel.receive(120.0)
+            echo = self._echoes.get(timeout=PROBE_SECONDS)
+            if echo is None:
+                raise ExecutionError("the connection to the other worker broke")
             self._hold(echo.integer("start_ns", -(1 << 62)), latency)
             times.append((self._now_ns() - start) * 1e-9)
         return {"kind": "measured", "seconds": times}
@@ -369,7 +393,8 @@ class Engagement:
         return self._buckets.setdefault((target, bytes_per_second), TokenBucket(bytes_per_second))
 
     def _to(self, device: str) -> Channel:
-        channel = self._peers.get(device)
+        with self._lock:
+            channel = self._peers.get(device)
         if channel is None:
             raise ExecutionError(f"there is no connection to '{device[:80]}'")
         return channel

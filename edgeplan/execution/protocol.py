@@ -309,7 +309,7 @@ class Channel:
         Raises
         ------
         ProtocolError
-            If an array is not what its spec says, or the header is too long.
+            If an array is not what its spec says, or the message is too long.
         ConnectionLostError
             If the connection broke or stalled.
         """
@@ -327,6 +327,8 @@ class Channel:
         if len(raw) > HEADER_LIMIT_BYTES:
             raise ProtocolError(f"a header of {len(raw)} bytes is too long")
         size = sum(view.nbytes for view in views)
+        if size > PAYLOAD_LIMIT_BYTES:
+            raise ProtocolError(f"{size} bytes are more than one message may carry")
         start = PREFIX.pack(MAGIC, len(raw), size) + raw
         with self._sending:
             try:

@@ -189,7 +189,8 @@ class _Task:
     def seconds(self) -> float:
         """How long to wait for a request."""
         predicted = self.price.latency_seconds
-        return REQUEST_SECONDS + (10 * predicted if math.isfinite(predicted) else 0.0)
+        factors = [s.hold_factor or 1.0 for s in self.timed.steps if isinstance(s, Compute)]
+        return REQUEST_SECONDS * max(factors) + (10 * predicted if math.isfinite(predicted) else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +265,7 @@ class _Run:
                 inputs = self.inputs(task.network, index)
                 whole = self.run_whole(task, inputs)
                 parts = self.run_split(task, task.plain, inputs).outputs
-                same = same and all(equal_bits(parts[name], whole[name]) for name in whole)
+                same = same and all(equal_bits(parts[n], whole[n]) for n in task.holders)
             equal.append(same)
         return equal
 
@@ -313,10 +314,9 @@ class _Run:
                 outcome = self.run_split(task, task.timed, self.inputs(task.network, index))
                 outcomes.append(outcome)
                 if index < len(whole):
-                    error = max(
-                        error,
-                        *(scaled_error(outcome.outputs[n], a) for n, a in whole[index].items()),
-                    )
+                    for name in task.holders:
+                        found = scaled_error(outcome.outputs[name], whole[index][name])
+                        error = max(error, found)
             if not outcomes:
                 raise InterruptedRunError("stopped before every route was measured")
             reports.append(_report(task, outcomes, equal[number], error))
@@ -412,6 +412,7 @@ def _tasks(
                 else layer_devices[tensor.producer]
                 for tensor in planned.outputs
             }
+            on_route = {stream.origin, *(end for step in timed for end in step.ends)}
             yield _Task(
                 stream=stream,
                 price=price,
@@ -423,7 +424,8 @@ def _tasks(
                     number=next(numbers), origin=stream.origin, steps=timed, specs=network.specs
                 ),
                 homes=homes,
-                holders=holders,
+                # An input that is an output may lie where the request never comes.
+                holders={n: d for n, d in holders.items() if d in on_route},
                 whole=wholes[stream.network],
             )
 

@@ -50,6 +50,11 @@ class Move:
         """The device that begins the step."""
         return self.source
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The devices that take part."""
+        return self.source, self.target
+
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
@@ -81,6 +86,11 @@ class Compute:
         """The device that runs the part."""
         return self.device
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The devices that take part."""
+        return (self.device,)
+
 
 Step = Move | Compute
 
@@ -111,8 +121,7 @@ class Schedule:
         """Every device that takes part, the origin first."""
         found = dict.fromkeys([self.origin])
         for step in self.steps:
-            ends = [step.source, step.target] if isinstance(step, Move) else [step.device]
-            found.update(dict.fromkeys(ends))
+            found.update(dict.fromkeys(step.ends))
         return tuple(found)
 
     @property

@@ -29,6 +29,7 @@ from edgeplan.model.errors import ExecutionError, InputError
 
 CONNECTIONS = 64
 BUSY_SECONDS = 2.0
+HANDSHAKE_SECONDS = 15.0
 
 
 class Worker:
@@ -78,18 +79,24 @@ class Worker:
 
     def _connection(self, sock: socket.socket) -> None:
         channel = Channel(sock)
+        # Who dribbles bytes gets no longer than who is silent.
+        limit = threading.Timer(HANDSHAKE_SECONDS, channel.close)
+        limit.daemon = True
+        limit.start()
         try:
             realm, key = welcome(channel, self._secret_of)
+            limit.cancel()
             frame = channel.receive(10.0)
             if realm == "token" and frame.kind == "open":
                 self._engage(Engagement(channel, key, frame, self._folder))
             elif realm != "token" and frame.kind == "peer":
                 engagement = self._engagement
                 if engagement is not None and engagement.identity == realm:
-                    engagement.serve_peer(channel, frame.text("device"))
+                    engagement.welcome_peer(channel, frame.text("device"))
         except ExecutionError:
             pass  # whoever it was is refused; the worker lives on
         finally:
+            limit.cancel()
             channel.close()
             self._free.release()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import random
 import socket
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgeplan.execution import protocol
+from edgeplan.execution import worker as worker_module
 from edgeplan.execution.addresses import WorkerAddress
 from edgeplan.execution.controller import Controller
 from edgeplan.execution.protocol import (
@@ -428,3 +431,29 @@ def test_inputs_that_are_not_planned_are_refused(worker: WorkerAddress) -> None:
         inputs = {"x": np.ones(2, np.float32)}
         outcome = controller.request(schedule, {"x": "d"}, inputs, {"x": "d"}, 5.0)
     assert np.array_equal(outcome.outputs["x"], inputs["x"])
+
+
+def test_who_dribbles_bytes_is_cut_off(
+    worker: WorkerAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "HANDSHAKE_SECONDS", 0.3)
+    with socket.create_connection((worker.host, worker.port)) as sock:
+        sock.settimeout(0.05)
+        answer = None
+        deadline = time.monotonic() + 20
+        while answer is None and time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                try:
+                    sock.sendall(b"E")
+                    answer = sock.recv(10)
+                except ConnectionError:
+                    answer = b""
+    assert answer == b""
+
+
+def test_more_than_a_message_may_carry_is_not_sent(
+    ends: tuple[Channel, Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "PAYLOAD_LIMIT_BYTES", 10)
+    with pytest.raises(ProtocolError, match="more than one message may carry"):
+        ends[0].send({"kind": "part"}, payload=bytes(11))
