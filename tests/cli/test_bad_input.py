@@ -67,7 +67,10 @@ def _of_file(fault: FileFault) -> Case:
             case "plan":
                 return "evaluate", write_good(good)["instance"], path
 
-    return Case(fault.name, fault.kind, fault.place, words)
+    place = fault.place
+    if fault.kind == "profile" and place == "format":
+        place = ""  # `show` believes the format, and finds that the rest is not of it.
+    return Case(fault.name, fault.kind, place, words)
 
 
 def _cases() -> Iterator[Case]:
