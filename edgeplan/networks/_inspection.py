@@ -73,12 +73,16 @@ def _fold_pinned(
     A branch for other shapes (another sampling rate, say) is invalid under the pinned ones
     although it never runs; ONNX Runtime then refuses the whole file.
     """
-    pinned = onnx.ModelProto()
-    pinned.CopyFrom(model)
-    pin(pinned, shapes)
+    free = onnx.GraphProto()  # what pinning changes; a copy of all would double large weights
+    free.input.extend(model.graph.input)
+    free.output.extend(model.graph.output)
+    pin(model, shapes)
     try:
-        return fold(pinned, scratch, name)
+        return fold(model, scratch, name)
     except NetworkError:
         if not any(True for node in all_nodes(model) for _ in subgraphs(node)):
             raise
+    for field in ("input", "output"):
+        model.graph.ClearField(field)
+        getattr(model.graph, field).extend(getattr(free, field))
     return fold(model, scratch, name)

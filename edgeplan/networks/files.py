@@ -51,7 +51,7 @@ def memory_for(file: Path) -> int:
 def seconds_for(file: Path) -> float:
     """Return the wall time in seconds that a child may take for a file of this size."""
     with contextlib.suppress(OSError):
-        return sandbox.DEFAULT_SECONDS + file.stat().st_size / 2**25
+        return sandbox.DEFAULT_SECONDS + file.stat().st_size / 2**23
     return sandbox.DEFAULT_SECONDS
 
 

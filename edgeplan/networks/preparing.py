@@ -58,7 +58,7 @@ def prepare(
         Where the folded file goes; made if it is not there. Its name comes from the content
         and the shapes, so that equal work lands in the same file.
     seconds
-        Limit on the time; by default 15 s and one second for every 32 MiB of the file.
+        Limit on the time; by default 15 s and one second for every 8 MiB of the file.
     memory_bytes
         Limit on the child's address space; by default 4 GiB and eight times the file.
 
