@@ -97,7 +97,7 @@ class Campaign:
     def say(self, stage: Stage, message: str) -> None:
         """Tell the one who watches."""
         if self.on_progress is not None:
-            done = sum(map(self.finished, self.wanted))
+            done = sum(map(self.share, self.wanted))
             self.on_progress(
                 ProfileProgress(stage=stage, done=done, total=len(self.wanted), message=message)
             )
@@ -113,6 +113,13 @@ class Campaign:
         return samples is not None and self.effort.finished(
             len(samples.wall), math.fsum(samples.wall)
         )
+
+    def share(self, span: Span) -> float:
+        """Return how much of a span's runs there are."""
+        if self.finished(span):
+            return 1.0
+        samples = self.found.spans.get(span)
+        return 0.0 if samples is None else min(0.99, len(samples.wall) / self.effort.repeats)
 
     def counted(self) -> tuple[int, str]:
         """Return how many spans were run at all, and in words how many not often enough."""

@@ -109,7 +109,14 @@ def profile(
     InterruptedRunError
         On Ctrl-C or `stop`; finished spans are kept, and the same call takes them up.
     """
-    _check(max_cuts=max_cuts, threads=threads, repeats=repeats, warmup=warmup, seconds=seconds)
+    _check(
+        max_cuts=max_cuts,
+        threads=threads,
+        repeats=repeats,
+        warmup=warmup,
+        seconds=seconds,
+        memory_bytes=memory_bytes,
+    )
     run = Campaign(
         path=Path(path),
         effort=timing.Effort(
@@ -152,7 +159,13 @@ def profile(
 
 
 def _check(
-    *, max_cuts: int, threads: int, repeats: int | None, warmup: int, seconds: float
+    *,
+    max_cuts: int,
+    threads: int,
+    repeats: int | None,
+    warmup: int,
+    seconds: float,
+    memory_bytes: int | None,
 ) -> None:
     faults = []
     if max_cuts < 0:
@@ -165,5 +178,7 @@ def _check(
         faults.append(Fault("warmup", "must not be negative"))
     if not (math.isfinite(seconds) and seconds > 0):
         faults.append(Fault("seconds", "must be a positive number"))
+    if memory_bytes is not None and memory_bytes < 1:
+        faults.append(Fault("memory_bytes", "must be at least 1"))
     if faults:
         raise InputError(faults)

@@ -183,7 +183,7 @@ def _check_reference(profile: Profile, reference: Calibration) -> None:
     if (machine.cpu, machine.threads) != (reference.cpu, reference.threads):
         raise InputError.at(
             "reference",
-            f"holds for {reference.cpu[:80]} with {reference.threads} threads, the profile "
+            f"holds for {reference.cpu[:80]} with {_threads(reference.threads)}, the profile "
             f"was measured on {machine.cpu[:80]} with {machine.threads}: calibrate on that "
             "machine with as many threads",
         )
@@ -209,7 +209,7 @@ def _detail(profile: Profile, device: CatalogueDevice, reference: Calibration) -
     overhead = (
         "boundary cost scaled likewise"
         if device.overhead_seconds is None
-        else f"{device.overhead_seconds.value * 1e6:.4g} us of overhead per part "
+        else f"{device.overhead_seconds.value * 1e3:.4g} ms of overhead per part "
         f"({device.overhead_seconds.kind})"
     )
     uncounted = (
@@ -219,7 +219,7 @@ def _detail(profile: Profile, device: CatalogueDevice, reference: Calibration) -
     )
     return (
         f"roofline scaling of times measured as '{profile.device[:80]}' on "
-        f"{profile.machine.cpu[:80]} with {profile.machine.threads} threads "
+        f"{profile.machine.cpu[:80]} with {_threads(profile.machine.threads)} "
         f"({reference.flops_per_second / 1e9:.4g} Gflop/s, "
         f"{reference.bytes_per_second / 1e9:.4g} GB/s by calibration) to {device.title[:80]} "
         f"({device.flops_per_second.value / 1e9:.4g} Gflop/s, {device.flops_per_second.kind}; "
@@ -227,3 +227,7 @@ def _detail(profile: Profile, device: CatalogueDevice, reference: Calibration) -
         f"{device.memory_bytes_per_second.kind}; {overhead}), assuming that each span reaches "
         f"the same fraction of its roofline on both{uncounted}"
     )
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

@@ -18,12 +18,13 @@ class ProfileProgress:
         What is going on. ``reuse`` comes at most once and says what the store already held;
         ``wait`` says that another process measures the same thing.
     done, total
-        Spans whose times are known, and spans to be known; 0 and 0 before the shortlist.
+        Spans whose times are known, one that was run in part counted by its share, and spans
+        to be known; 0 and 0 before the shortlist.
     message
         One line for people.
     """
 
     stage: Stage
-    done: int
+    done: float
     total: int
     message: str

@@ -291,12 +291,15 @@ def shares(
     Returns
     -------
     list of float or None
-        ``None`` if the profiler's names are not those of the nodes.
+        ``None`` if the profiler's names are not those of the nodes, or the provider is not
+        there.
     """
     import onnxruntime as ort
 
     from edgeplan.networks import sessions
 
+    if provider not in ort.get_available_providers():
+        return None  # opening the parts says so to the user
     voice = _Voice()
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

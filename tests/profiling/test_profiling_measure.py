@@ -193,6 +193,7 @@ def test_records_that_make_no_sense_are_left_out() -> None:
         ({"threads": 0}, "threads"),
         ({"repeats": 0}, "repeats"),
         ({"warmup": -1}, "warmup"),
+        ({"memory_bytes": 0}, "memory_bytes"),
         ({"seconds": float("nan")}, "seconds"),
     ],
 )
@@ -205,7 +206,7 @@ def test_senseless_settings_are_refused(
 
 
 def test_an_unknown_provider_is_the_users_fault(chain: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="NoSuchProvider"):
+    with pytest.raises(InputError, match="provider: there is no 'NoSuchProvider'"):
         profile(chain, provider="NoSuchProvider", repeats=2, cache=tmp_path)
 
 
