@@ -479,7 +479,7 @@ def to_yaml(value: dict[str, Plain]) -> str:
     InputError
         If a number is not finite or a text holds half of a surrogate pair.
     """
-    return "".join(f"{line}\n" for line in _yaml_lines(value, ""))
+    return "".join(f"{line}\n" for line in _yaml_lines(value, "")) or "{}\n"
 
 
 def _yaml_lines(value: Plain, pad: str) -> Iterator[str]:

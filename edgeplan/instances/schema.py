@@ -451,7 +451,7 @@ class InstanceFile(Part):
     """Says what the file is."""
     version: Literal[1]
     """Version of the format."""
-    name: Name = "problem"
+    name: str = "problem"
     """For people."""
     networks: dict[str, NetworkPart]
     """By name; the name is the network's identity."""

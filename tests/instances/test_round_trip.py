@@ -1,0 +1,272 @@
+"""What is written is read back exactly: instances, profiles, plans, any text and number."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgeplan.instances import units
+from edgeplan.instances.codec import decode, encode
+from edgeplan.instances.document import (
+    parse_json,
+    parse_yaml,
+    to_json,
+    to_yaml,
+    write_text,
+)
+from edgeplan.instances.generators import KINDS, random_plan, random_problem
+from edgeplan.instances.instance import Instance
+from edgeplan.instances.plans import fingerprint, read_plan, write_plan
+from edgeplan.instances.profiles import read_profile, write_profile
+from edgeplan.instances.read import read_instance
+from edgeplan.instances.write import write_instance
+from edgeplan.model.errors import InputError
+from edgeplan.model.graph import OnnxSource
+from edgeplan.model.plan import Plan
+from edgeplan.model.problem import Problem
+from edgeplan.model.profile import Timing
+from tests.instances import strategies
+from tests.instances.file_faults import good_profile
+
+SLOW = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+DIMENSIONS = sorted(units.DIMENSIONS)
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+@SLOW
+@given(problem=strategies.problems())
+def test_any_problem(suffix: str, tmp_path: Path, problem: Problem) -> None:
+    path = tmp_path / f"instance.{suffix}"
+    write_instance(problem, path)
+    again = read_instance(path)
+    assert again == Instance(problem)
+    assert again.path == path
+    assert fingerprint(again.problem) == fingerprint(problem)
+    assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208  # hidden files too
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_generated_problems(seed: int, tmp_path: Path) -> None:
+    problem = random_problem(
+        seed,
+        kind=KINDS[seed % 4],
+        layers=2 + seed % 5,
+        streams=1 + seed % 3,
+        spans=seed % 2 > 0,
+        splittable=seed % 3 == 0,
+    )
+    for name in ("i.yaml", "i.json"):
+        write_instance(problem, tmp_path / name)
+        assert read_instance(tmp_path / name).problem == problem
+    plan = random_plan(problem, seed)
+    write_plan(plan, tmp_path / "plan.json", problem=problem, about={"objective": 1.5})
+    file = read_plan(tmp_path / "plan.json", problem)
+    assert file.plan == plan
+    assert file.same_problem is True
+    assert file.problem_name == problem.name
+    assert file.about == {"objective": 1.5}
+
+
+def test_onnx_sources_are_kept_relative_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "a.onnx").write_bytes(b"x")
+    (tmp_path / "here").mkdir()
+    problem = random_problem(1)
+    name = problem.networks[0].name
+    source = OnnxSource(
+        path=str(tmp_path / "nets" / "a.onnx"), sha256="a" * 64, shapes=(("x", (1, 3)), ("m", ()))
+    )
+    instance = Instance(problem, {name: source})
+    path = tmp_path / "here" / "instance.yaml"
+    write_instance(instance, path)
+    assert "../nets/a.onnx" in path.read_text()
+    assert str(tmp_path) not in path.read_text()
+    assert read_instance(path) == instance
+
+
+@SLOW
+@given(plan=strategies.plans)
+def test_any_plan(plan: Plan) -> None:
+    assert decode(Plan, parse_json(to_json(encode(plan))).value) == plan
+
+
+@SLOW
+@given(
+    seconds=st.lists(
+        st.floats(min_value=0, allow_infinity=True, allow_nan=False), min_size=5, max_size=5
+    ),
+    text=st.text(st.characters(exclude_categories=["Cs"])),
+    energy=st.none() | st.just("rapl"),
+)
+def test_any_profile(tmp_path: Path, seconds: list[float], text: str, energy: str | None) -> None:
+    mean, median, mad, cv2, cpu = seconds
+    timing = Timing(
+        mean_seconds=mean,
+        median_seconds=median,
+        mad_seconds=mad,
+        cv2=0.0,
+        cpu_seconds=cpu,
+        runs=0,
+        basis="interpolated",
+    )
+    timing = dataclasses.replace(timing, cv2=cv2 if math.isfinite(cv2) else 0.5)
+    good = good_profile()
+    profile = dataclasses.replace(
+        good,
+        network=text or "n",
+        basis_detail=text,
+        device=text or "d",
+        whole=timing,
+        spans=((timing, good.spans[0][1]), good.spans[1]),
+        joules=None if energy is None else good.joules,
+        energy_basis=energy,
+    )
+    write_profile(profile, tmp_path / "p.json")
+    assert read_profile(tmp_path / "p.json") == profile
+
+
+def test_infinity_in_a_profile_is_null(tmp_path: Path) -> None:
+    good = good_profile()
+    cannot = dataclasses.replace(good.spans[0][1], mean_seconds=math.inf)
+    profile = dataclasses.replace(good, spans=((good.spans[0][0], cannot), good.spans[1]))
+    write_profile(profile, tmp_path / "p.json")
+    assert '"mean_seconds": null' in (tmp_path / "p.json").read_text()
+    assert read_profile(tmp_path / "p.json") == profile
+
+
+trees = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(allow_nan=False, allow_infinity=False),
+        strategies.names,
+        st.sampled_from(
+            ["5 ms", "5/s", "1 2 ms", "unlimited 3 s", "", " ", "yes", "-", "?", "{", "%a"]
+        ),
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(strategies.names, inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@SLOW
+@given(tree=st.dictionaries(strategies.names, trees, max_size=5))
+def test_any_tree(tree: dict[str, object]) -> None:
+    for again in (parse_yaml(to_yaml(tree)).value, parse_json(to_json(tree)).value):
+        assert again == tree
+        assert repr(again) == repr(tree)  # 1 is not 1.0 is not True
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+@given(value=st.floats(min_value=0, allow_infinity=True, allow_nan=False))
+def test_any_quantity(name: str, value: float) -> None:
+    dimension = units.DIMENSIONS[name]
+    text = dimension.format(value)
+    assert dimension.parse(text, limit=True) == value
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+@given(values=st.lists(st.floats(min_value=0, allow_infinity=True, allow_nan=False), min_size=1))
+def test_any_row(name: str, values: list[float]) -> None:
+    dimension = units.DIMENSIONS[name]
+    words = units.split_row(units.format_row(values, dimension), dimension)
+    assert [dimension.parse(word, limit=True) for word in words] == values
+
+
+def test_a_fingerprint_is_of_what_matters() -> None:
+    problem = random_problem(5)
+    same = dataclasses.replace(
+        problem,
+        name="other",
+        networks=tuple(
+            dataclasses.replace(n, costs=dict(reversed(n.costs.items()))) for n in problem.networks
+        ),
+    )
+    assert fingerprint(same) == fingerprint(problem)
+    assert len(fingerprint(problem)) == 64
+    whole = dataclasses.replace(problem.devices[0], memory_bytes=5)
+    real = dataclasses.replace(problem.devices[0], memory_bytes=5.0)
+    rest = problem.devices[1:]
+    assert fingerprint(dataclasses.replace(problem, devices=(whole, *rest))) == fingerprint(
+        dataclasses.replace(problem, devices=(real, *rest))
+    )
+    for other in (
+        dataclasses.replace(
+            problem, capacity="none" if problem.capacity != "none" else "utilisation"
+        ),
+        dataclasses.replace(problem, links=problem.links[:-1]),
+        random_problem(6),
+    ):
+        assert fingerprint(other) != fingerprint(problem)
+
+
+def test_a_plan_of_another_problem_is_noticed(tmp_path: Path) -> None:
+    problem = random_problem(5)
+    path = tmp_path / "plan.json"
+    write_plan(random_plan(problem, 0), path, problem=problem)
+    device = dataclasses.replace(problem.devices[0], replicas=7)
+    other = dataclasses.replace(problem, devices=(device, *problem.devices[1:]))
+    assert read_plan(path, other).same_problem is False
+    assert read_plan(path).same_problem is None
+    write_plan(random_plan(problem, 0), path)
+    assert read_plan(path, problem).same_problem is None
+
+
+class TestAtomicWriting:
+    def test_a_failure_leaves_the_old_file_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "a.json"
+        path.write_text("old")
+
+        def refuse(self: Path, target: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "replace", refuse)
+        with pytest.raises(InputError, match="No space left"):
+            write_text(path, "new")
+        assert path.read_text() == "old"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+    def test_an_interrupt_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(handle: int) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write_text(tmp_path / "a.json", "new")
+        assert not list(tmp_path.iterdir())
+
+    def test_a_missing_folder_and_a_folder_in_the_way_are_faults(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="No such file"):
+            write_text(tmp_path / "no" / "a.json", "new")
+        with pytest.raises(InputError, match="directory"):
+            write_text(tmp_path, "new")
+
+    def test_half_of_a_surrogate_pair_is_a_fault(self, tmp_path: Path) -> None:
+        problem = dataclasses.replace(random_problem(1), name="\ud800")
+        for name in ("a.yaml", "a.json"):
+            with pytest.raises(InputError, match="surrogate"):
+                write_instance(problem, tmp_path / name)
+        assert not list(tmp_path.iterdir())
+
+    def test_what_json_cannot_hold_is_a_fault(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="about"):
+            write_plan(Plan(routes={}), tmp_path / "p.json", about={"x": math.inf})
+        with pytest.raises(InputError, match="about"):
+            write_plan(Plan(routes={}), tmp_path / "p.json", about={"x": object()})
