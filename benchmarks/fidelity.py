@@ -194,8 +194,8 @@ def _draw(generator: random.Random, profiled: dict[str, Profiled]) -> tuple[Prob
         Link(
             source=source,
             target=target,
-            latency_seconds=10 ** generator.uniform(-4, -2.5),
-            bytes_per_second=10 ** generator.uniform(7.5, 9),
+            latency_seconds=10 ** generator.uniform(-3.5, -2),
+            bytes_per_second=10 ** generator.uniform(7, 8.5),
         )
         for source in DEVICES
         for target in DEVICES

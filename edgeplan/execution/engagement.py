@@ -198,10 +198,11 @@ class Engagement:
             greet(channel, self.identity, self.secret)
             channel.send({"kind": "peer", "device": self.device})
             if channel.receive(10.0).kind != "ok":
-                raise ExecutionError(f"worker '{device[:80]}' takes no peers")
-        except BaseException:
+                raise ExecutionError("it takes no peers")
+        except ExecutionError as error:
             channel.close()
-            raise
+            # Told to the controller, whose own connection is well.
+            raise ExecutionError(f"cannot pair with worker '{device[:80]}': {error}") from None
         self._meet(channel, device)
         listener = threading.Thread(
             target=self._serve_peer, args=(channel, device), name=f"peer {device}", daemon=True

@@ -36,6 +36,8 @@ REQUEST_SECONDS = 60.0
 REFERENCE_BYTES = 256 << 20
 """Outputs of the unsplit networks kept for comparison; beyond that fewer requests are."""
 
+_STOPPED = "stopped before every route was measured"
+
 Progress = Callable[[str, int, int], object]
 
 
@@ -203,12 +205,18 @@ class _Run:
     on_progress: Progress
     stop: Callable[[], bool]
 
+    def heed(self) -> None:
+        """Raise if the run is to stop and there is nothing yet to report."""
+        if self.stop():
+            raise InterruptedRunError(_STOPPED)
+
     def send_parts(self) -> None:
         """Send every part where it is needed, and tell every route."""
         files = {part.sha256: part.path for part in self.parts.parts}
         for network in self.parts.networks.values():
             self.controller.send_parts(self.reference, {network.whole.sha256: network.whole.path})
         for task in self.tasks:
+            self.heed()
             for step in task.timed.steps:
                 if isinstance(step, Compute):
                     self.controller.send_parts(step.device, {step.part: files[step.part]})
@@ -260,8 +268,7 @@ class _Run:
             self.on_progress("comparing bit by bit", number, len(self.tasks))
             same = True
             for index in range(requests):
-                if index and self.stop():
-                    break
+                self.heed()
                 inputs = self.inputs(task.network, index)
                 whole = self.run_whole(task, inputs)
                 parts = self.run_split(task, task.plain, inputs).outputs
@@ -281,8 +288,7 @@ class _Run:
             count = min(requests, max(1, share // max(1, size)))
             expected[task.network.name] = []
             for index in range(count):
-                if index and self.stop():
-                    break
+                self.heed()
                 self.on_progress("asking the unsplit network", index, count)
                 inputs = self.inputs(task.network, index)
                 expected[task.network.name].append(self.run_whole(task, inputs))
@@ -302,8 +308,8 @@ class _Run:
         for number, task in enumerate(self.tasks):
             self.controller.synchronise()
             for index in range(warmup):
-                if not self.stop():
-                    self.run_split(task, task.plain, self.inputs(task.network, index))
+                self.heed()
+                self.run_split(task, task.plain, self.inputs(task.network, index))
             outcomes: list[Outcome] = []
             error = 0.0
             whole = expected[task.network.name]
@@ -318,7 +324,7 @@ class _Run:
                         found = scaled_error(outcome.outputs[name], whole[index][name])
                         error = max(error, found)
             if not outcomes:
-                raise InterruptedRunError("stopped before every route was measured")
+                raise InterruptedRunError(_STOPPED)
             reports.append(_report(task, outcomes, equal[number], error))
         self.on_progress("done", total, total)
         return reports

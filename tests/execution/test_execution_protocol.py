@@ -457,3 +457,23 @@ def test_more_than_a_message_may_carry_is_not_sent(
     monkeypatch.setattr(protocol, "PAYLOAD_LIMIT_BYTES", 10)
     with pytest.raises(ProtocolError, match="more than one message may carry"):
         ends[0].send({"kind": "part"}, payload=bytes(11))
+
+
+def test_a_peer_that_hangs_up_is_told(worker: WorkerAddress) -> None:
+    with (
+        listen("127.0.0.1", 0) as peer,
+        Controller({"d": worker}, {}, threads=1) as controller,
+    ):
+
+        def hang_up() -> None:
+            peer.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        port = peer.getsockname()[1]
+        header = {"kind": "peer", "device": "e", "host": "127.0.0.1", "port": port}
+        with pytest.raises(ExecutionError, match="cannot pair with worker 'e'"):
+            controller.ask("d", header)
+        thread.join()
+        # The controller may go on.
+        assert controller.ask("d", {"kind": "ping"}, "pong").integer("ns") > 0
