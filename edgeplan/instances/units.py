@@ -367,7 +367,8 @@ def split_row(text: str, dimension: Dimension) -> list[str]:
     while count < len(words) and (words[count] == UNLIMITED or re.fullmatch(NUMBER, words[count])):
         count += 1
     numbers, unit = words[:count], " ".join(words[count:])
-    if not numbers or not (unit or all(word == UNLIMITED for word in numbers)):
+    bare = unit not in dimension.units and all(word == UNLIMITED for word in numbers)
+    if not numbers or bool(unit) == bare:
         raise UnitError(
             f"'{cut(text)}' is no row of numbers and one unit; write it like '5 8 12 "
             f"{dimension.shown[0]}'"
