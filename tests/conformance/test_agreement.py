@@ -48,24 +48,36 @@ class Tally:
             self.disagreements.append(f"{label}: {one!r} against {other!r}")
 
     def compare(self, label, problem, solver):
-        """Solve with the enumerator and another solver, and compare all that they claim."""
+        """Solve with the enumerator and another solver, and compare all that they claim.
+
+        The other solver begins from nothing and, as in the planner, from the best baseline:
+        HiGHS 1.16.0 was wrong about problems with a plan to begin from.
+        """
         oracle = Enumerator().solve(problem)
         assert oracle.stop is Stop.COMPLETED, (label, oracle.message)
-        result = registry.get(solver).solve(problem)
         self.problems += 1
         self.states += oracle.certificate.states
+        if oracle.infeasible:
+            self.infeasible += 1
+        else:
+            self.feasible += 1
+        for start in (None, best_baseline(problem)):
+            self.hold_result(label, problem, solver, oracle, start)
+            if start is None and oracle.infeasible:
+                break
+
+    def hold_result(self, label, problem, solver, oracle, start):
+        result = registry.get(solver).solve(problem, start=start)
         if result.stop is not Stop.COMPLETED:
             self.disagreements.append(f"{label}: {result.stop} {result.message}")
             return
         if oracle.infeasible:
-            self.infeasible += 1
             if not result.infeasible:
                 self.disagreements.append(f"{label}: only the enumerator says infeasible")
             for baseline in baselines(problem):
                 if baseline.feasible:
                     self.disagreements.append(f"{label}: {baseline.name} is feasible")
             return
-        self.feasible += 1
         if result.infeasible:
             self.disagreements.append(f"{label}: only {solver} says infeasible")
             return
@@ -77,6 +89,13 @@ class Tally:
             if not price.feasible:
                 self.disagreements.append(f"{label}: {price.violations[0].message}")
             self.hold(f"{label}: evaluator", price.objective, best)
+
+
+def best_baseline(problem):
+    """The plan that the planner would begin from."""
+    known = [baseline for baseline in baselines(problem) if baseline.feasible]
+    best = min(known, key=lambda baseline: baseline.evaluation.objective, default=None)
+    return None if best is None else best.plan
 
 
 def problems(count, first=0):
@@ -169,6 +188,30 @@ def test_no_mixture_in_tenths_beats_a_split_optimum(solver, seed):
         price = evaluate(problem, result.plan)
         assert price.feasible
         assert price.objective == pytest.approx(result.claimed_objective, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("solver", OTHERS)
+@pytest.mark.parametrize(
+    ("seed", "kind", "layers", "devices", "streams"),
+    [
+        (3000080, "chain", 4, 2, 3),
+        (3000195, "multi-input", 2, 3, 1),
+        (3000551, "multi-input", 4, 3, 3),
+        (3000993, "dag", 2, 3, 3),
+    ],
+)
+def test_a_plan_to_begin_from_does_not_mislead(solver, seed, kind, layers, devices, streams):
+    """Split streams where HiGHS 1.16.0, given the best baseline, claimed a wrong price."""
+    problem = random_problem(
+        seed, kind=kind, layers=layers, devices=devices, streams=streams, splittable=True
+    )
+    cold = registry.get(solver).solve(problem)
+    warm = registry.get(solver).solve(problem, start=best_baseline(problem))
+    assert warm.claimed_objective == pytest.approx(cold.claimed_objective, rel=1e-5)
+    assert warm.bound == pytest.approx(cold.bound, rel=1e-5)
+    price = evaluate(problem, warm.plan)
+    assert price.feasible
+    assert price.objective == pytest.approx(warm.claimed_objective, rel=TOLERANCE)
 
 
 @pytest.mark.parametrize("solver", OTHERS)
