@@ -205,7 +205,7 @@ def computed(f: Program, s: str, d: str) -> Any:
     """
     unit, costs = f.units.seconds[s], f.sets.network(s).costs[d]
     time = sum(stage.seconds / unit * share for stage, share in stages(f, s, d))
-    if isinstance(costs, LayerCosts) and costs.boundary_seconds:
+    if isinstance(costs, LayerCosts):
         time += sum(costs.boundary_seconds / unit * share for share in starts(f, s, d))
     return f.model.compute[s, d] == time
 
@@ -260,7 +260,6 @@ def carried(f: Program, s: str, a: str, b: str) -> Any:
         for t, source, target in f.sets.moves[s]
         if (source, target) == (a, b)
         for tensor in [f.sets.tensor[s, t]]
-        if tensor.bytes
     )
 
 
@@ -301,10 +300,12 @@ def drawn(f: Program, s: str, d: str) -> Any:
     unit, seconds, volume = f.units.joules[s], f.units.seconds[s], f.units.bytes[s]
     used = (s, d) in f.model.compute
     energy = 0.0
-    if used and f.sets.network(s).costs[d].joules is not None:
-        energy += sum(stage.joules / unit * share for stage, share in stages(f, s, d))
-    elif used:
-        energy += f.problem.device[d].compute_watts * seconds / unit * f.model.compute[s, d]
+    if used:
+        if f.sets.network(s).costs[d].joules is None:
+            watts = f.problem.device[d].compute_watts
+            energy += watts * seconds / unit * f.model.compute[s, d]
+        else:
+            energy += sum(stage.joules / unit * share for stage, share in stages(f, s, d))
     for t, a, b in f.sets.carried:
         if t == s and a == d:
             sending = f.problem.link[a, b].send_joules_per_byte
@@ -444,7 +445,7 @@ def device_power(f: Program, d: str) -> Any:
     .. math:: \sum_s \lambda_s E_{s,d} + c_d \iota_d\, o_d \le P_d
         \qquad (\iota_d \text{ where idle is charged})
     """
-    return watts(f, d, f.problem.device[d].power_budget_watts) <= 1
+    return mean_watts(f, d, f.problem.device[d].power_budget_watts) <= 1
 
 
 @equation("power_budget")
@@ -454,7 +455,7 @@ def power(f: Program, _: str) -> Any:
     .. math:: \sum_d \Bigl( \sum_s \lambda_s E_{s,d} + c_d \iota_d\, o_d \Bigr) \le P
     """
     budget = f.problem.budgets.power_watts
-    return sum(watts(f, device.name, budget) for device in f.problem.devices) <= 1
+    return sum(mean_watts(f, device.name, budget) for device in f.problem.devices) <= 1
 
 
 @equation("money_budget")
@@ -499,12 +500,12 @@ def stages(f: Program, s: str, d: str) -> Iterator[tuple[Stage, Any]]:
         if network.form == "spans":
             for i, j, b in f.sets.spans[s]:
                 if b == d:
-                    taken = price(network, device, i, j, boundary=True)
+                    taken = price(network, device, i, j)
                     yield taken, f.model.run[s, r, i, j, d]
         else:
             for layer, devices in enumerate(f.sets.permitted[s]):
                 if d in devices:
-                    taken = price(network, device, layer, layer + 1, boundary=False)
+                    taken = price(network, device, layer, layer + 1)
                     yield taken, f.model.place[s, r, layer, d]
 
 
@@ -512,15 +513,15 @@ def starts(f: Program, s: str, d: str) -> Iterator[Any]:
     """Yield the shares of requests that start a stage on a device."""
     for r in slots(f, s):
         for layer, devices in enumerate(f.sets.permitted[s]):
-            if d in devices and layer == 0:
-                yield f.model.place[s, r, 0, d]
-            elif d in devices:
+            if layer > 0:
                 for a in steps_to(f, s, r, layer, d):
                     if a != d:
                         yield f.model.step[s, r, layer, a, d]
+            elif d in devices:
+                yield f.model.place[s, r, 0, d]
 
 
-def watts(f: Program, d: str, budget: float) -> Any:
+def mean_watts(f: Program, d: str, budget: float) -> Any:
     """Return a device's mean power as a share of a budget."""
     device = f.problem.device[d]
     serving = sum(

@@ -26,8 +26,6 @@ def latency_price(f: Program) -> Any:
     .. math:: p_L \sum_s \omega_s L_s
     """
     p = f.problem.objective.prices[0]
-    if not p:
-        return 0.0
     return sum(
         p * weight(f, s) * f.units.seconds[s] / f.units.objective * f.model.latency[s]
         for s in f.sets.timed
@@ -42,8 +40,6 @@ def energy_price(f: Program) -> Any:
         + \frac{\sum_s \omega_s}{\Lambda} \sum_d c_d \iota_d\, o_d \Bigr)
     """
     p = f.problem.objective.prices[1]
-    if not p:
-        return 0.0
     serving = sum(
         p * weight(f, s) * f.units.joules[s] / f.units.objective * f.model.energy[s, d]
         for s, d in f.sets.powered
@@ -63,8 +59,6 @@ def cost_price(f: Program) -> Any:
         + \frac{\sum_s \omega_s}{\Lambda} \sum_d (c_d \eta_d + \epsilon_d c_d \iota_d)\, o_d \Bigr)
     """
     p = f.problem.objective.prices[2]
-    if not p:
-        return 0.0
     running = sum(
         p * weight(f, s) * f.units.dollars[s] / f.units.objective * f.model.cost[s]
         for s in f.sets.paid

@@ -62,18 +62,16 @@ class Stage:
     dollars: float
 
 
-def price(network: Network, device: Device, first: int, stop: int, *, boundary: bool) -> Stage:
+def price(network: Network, device: Device, first: int, stop: int) -> Stage:
     """Return what layers ``first`` to ``stop - 1`` take on a device.
 
-    Parameters
-    ----------
-    boundary
-        Whether the boundary cost of the form ``layers`` is in.
+    With the cost form ``layers`` the boundary cost of a stage is not in.
     """
     costs = network.costs[device.name]
-    seconds = costs.stage_seconds(first, stop)
-    if isinstance(costs, LayerCosts) and not boundary:
+    if isinstance(costs, LayerCosts):
         seconds = math.fsum(costs.seconds[first:stop])
+    else:
+        seconds = costs.stage_seconds(first, stop)
     joules = costs.stage_joules(first, stop)
     dollars = costs.stage_dollars(first, stop)
     return Stage(
@@ -104,9 +102,15 @@ class Units:
         problem = self.sets.problem
         units = {}
         for s in self.sets.streams:
+            costs = self.sets.network(s).costs
             longest = power_of_two(
                 [
                     *(stage.seconds for _, _, stage in self._stages(s)),
+                    *(
+                        item.boundary_seconds
+                        for d, item in costs.items()
+                        if isinstance(item, LayerCosts) and (s, d) in self.sets.stream_devices
+                    ),
                     *(
                         problem.link[a, b].latency_seconds
                         for t, a, b in self.sets.crossed
@@ -220,9 +224,9 @@ class Units:
         network = self.sets.network(stream)
         if network.form == "spans":
             for first, stop, d in self.sets.spans[stream]:
-                yield first, stop, price(network, problem.device[d], first, stop, boundary=True)
+                yield first, stop, price(network, problem.device[d], first, stop)
             return
         for layer, devices in enumerate(self.sets.permitted[stream]):
             for d in devices:
-                stage = price(network, problem.device[d], layer, layer + 1, boundary=True)
+                stage = price(network, problem.device[d], layer, layer + 1)
                 yield layer, layer + 1, stage
