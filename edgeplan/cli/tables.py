@@ -129,12 +129,31 @@ def decision(result: Result) -> None:
     pairs["objective"] = units.number(result.objective)
     pairs["bound"] = units.number(result.bound)
     pairs["gap"] = units.percent(result.gap)
+    if (saved := _saved(result)) is not None:
+        pairs["saved"] = saved
     pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
     pairs["solver"] = f"{result.solver} ({result.why})"
     pairs["time"] = units.seconds(result.seconds)
     if result.message:
         pairs["note"] = result.message
     facts("Answer", pairs)
+
+
+def _saved(result: Result) -> str | None:
+    """Say by how much the plan beats the best feasible baseline."""
+    prices = [
+        (b.evaluation.objective, b.name)
+        for b in result.baselines
+        if b.feasible and b.evaluation is not None
+    ]
+    if result.objective is None:
+        return None
+    if not prices:
+        return "no baseline is feasible"
+    price, name = min(prices)
+    if not price > 0:
+        return None
+    return f"{units.percent(max(0.0, 1 - result.objective / price))} against {name}"
 
 
 _STYLES = {"optimal": "green", "feasible": "yellow", "infeasible": "red", "unknown": "red"}
