@@ -9,7 +9,7 @@ among others; only the first `warmup` rounds are thrown away.
 
 A run during which the system gave the processor to another process (an involuntary context
 switch, and at least 5 % of the wall time without CPU time) is thrown away and repeated, as
-long as not more than half are: the times are those of the network, not of its neighbours.
+long as not more than a third are: the times are those of the network, not of its neighbours.
 
 Runs are reported about every second, so little is lost to an interruption; `had` says what
 earlier reports hold, and measuring goes on from there.
@@ -166,7 +166,7 @@ class _Subject:
         seconds = time.perf_counter() - wall
         busy = self.clock() - cpu
         switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - switches
-        if switches and busy < _UNDISTURBED * seconds and self.disturbed <= self.runs:
+        if switches and busy < _UNDISTURBED * seconds and 2 * self.disturbed <= self.runs:
             self.disturbed += 1
             return
         self.runs += 1
