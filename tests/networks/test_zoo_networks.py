@@ -208,25 +208,34 @@ def test_reweighted_networks_tell_inputs_apart(prepared, name):
     assert np.abs(first - second).max() > 1e-3 * scale
 
 
+# Cuts just before a global pooling whose other reader multiplies it in again. At the head of a
+# part ONNX Runtime (1.32) pools in its blocked layout, amid the whole network it does not: the
+# sums round differently. That network's own optimised and unoptimised runs differ by 2e-6 to
+# 3e-5 of the output's scale (whatever the input), so 1e-6 cannot be had at these two cuts.
+OTHER_KERNEL = {"ppocr_rec": {190, 214}}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", REAL)
 def test_every_single_tensor_cut(prepared, compare, name, capsys):
     network = prepared(name)
     cuts = network.graph.single_cuts
-    equal, worst, failed = 0, [], []
+    equal, worst, failed = 0, {}, []
     for cut in cuts:
         try:
             same, error_share = compare(network, [cut.position])
             equal += same
-            worst.append(error_share)
+            worst[cut.position] = error_share
         except Exception as error:  # noqa: BLE001  (counted and shown below)
             failed.append(f"{cut.position}: {type(error).__name__}: {error}")
-    within = sum(value <= 1e-6 for value in worst)
+    within = sum(value <= 1e-6 for value in worst.values())
     with capsys.disabled():
         print(  # noqa: T201
             f"\n{name:14} cuts {len(cuts):4}  strict equal {equal:4}  deployed within 1e-6 "
-            f"{within:4}  worst {max(worst, default=0):.1e}  failures {len(failed)}"
+            f"{within:4}  worst {max(worst.values(), default=0):.1e}  failures {len(failed)}"
         )
     assert not failed
     assert equal == len(cuts)
-    assert within == len(cuts)
+    beyond = {position for position, value in worst.items() if value > 1e-6}
+    assert beyond <= OTHER_KERNEL.get(name, set())
+    assert max(worst.values()) <= 1e-5
