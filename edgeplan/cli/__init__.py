@@ -40,4 +40,3 @@ def main() -> NoReturn:
     """Run the command line of this process; never returns."""
     with guard_process():
         app.main(prog_name="edgeplan")
-    raise SystemExit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import importlib
 import os
@@ -200,12 +201,25 @@ def guard_process() -> Iterator[None]:
         sys.stdout = os.fdopen(real, "w", encoding="utf-8", newline="\n")
     try:
         yield
+    except SystemExit as leave:
+        if leave.code == INTERRUPTED:
+            # A Ctrl-C within code run from text (dataclasses make their methods so) leaves a
+            # mark in Python: at its end it would kill itself by SIGINT instead of this code.
+            atexit._run_exitfuncs()
+            _flush()
+            os._exit(INTERRUPTED)
+        raise
     finally:
+        _flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
         try:
-            sys.stdout.flush()
+            stream.flush()
         except BrokenPipeError:
             # The reader left: what remains in the buffer has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _terminate(number: int, _: object) -> None:

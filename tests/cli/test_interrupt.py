@@ -70,3 +70,20 @@ def test_event_is_set_and_process_ends_while_native_code_holds_the_main_thread()
     finally:
         process.kill()
         process.communicate()
+
+
+def test_an_interrupt_within_code_run_from_text_still_ends_with_130():
+    # Python remembers such an interrupt, even one that was caught, and ends itself by SIGINT.
+    code = (
+        "from edgeplan.cli.group import guard_process\n"
+        "with guard_process():\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('kept', flush=False)\n"
+        "        raise SystemExit(130)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "kept\n")
