@@ -405,6 +405,7 @@ class _Builder:
 # --- writing ------------------------------------------------------------------------------------
 
 _WIDTH = 96
+_LONGEST_KEY = 900
 _PLAIN = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./+-]| (?=[A-Za-z0-9_(]))*")
 _QUANTITY = re.compile(
     r"(?:[0-9][0-9.]*(?:e[-+]?[0-9]+)?|unlimited)(?: (?:[0-9][0-9.]*(?:e[-+]?[0-9]+)?|unlimited))*"
@@ -485,13 +486,19 @@ def to_yaml(value: dict[str, Plain]) -> str:
 def _yaml_lines(value: Plain, pad: str) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            head = f"{pad}{_yaml_scalar(key, key=True)}:"
+            name = _yaml_scalar(key, key=True)
+            # A key before its colon must be short; a longer one is said to be one.
+            head = f"{pad}{name}:" if len(name) <= _LONGEST_KEY else f"{pad}? {name}\n{pad}:"
             flat = _flow(item)
-            if flat is not None and len(head) + len(flat) < _WIDTH:
+            if flat is not None and (
+                len(pad) + len(name) + len(flat) < _WIDTH or flat in ("{}", "[]")
+            ):
                 yield f"{head} {flat}"
-            else:
+            elif isinstance(item, dict | list):
                 yield head
                 yield from _yaml_lines(item, pad + "  ")
+            else:
+                yield f"{head} {flat}"
     elif isinstance(value, list):
         for item in value:
             flat = _flow(item)
@@ -517,6 +524,8 @@ def _flow(value: Plain) -> str | None:
             return None
         if mapping:
             keys = [_yaml_scalar(key, key=True) for key in value]
+            if any(len(key) > _LONGEST_KEY for key in keys):
+                return None
             parts = [f"{key}: {part}" for key, part in zip(keys, parts, strict=True)]
         return ("{%s}" if mapping else "[%s]") % ", ".join(parts)
     return "{}" if value == {} else "[]" if value == [] else _yaml_scalar(value)

@@ -7,6 +7,7 @@ problem of them. The texts below the fields are the descriptions in the publishe
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -138,6 +139,16 @@ def _share(value: object) -> object:
     return value
 
 
+def _numbers(value: object) -> object:
+    """Accept a row of numbers as one text, like the rows with units."""
+    if isinstance(value, str):
+        words = value.split()
+        if not words or not all(re.fullmatch(units.NUMBER, word) for word in words):
+            raise UnitError(f"'{units.cut(value)}' is no row of numbers like '0.1 0.02'")
+        return [float(word) for word in words]
+    return value
+
+
 def _names(value: object) -> object:
     """Accept one name in place of a list of one."""
     return [value] if isinstance(value, str) else value
@@ -167,6 +178,9 @@ BytesRow = Annotated[list[int], Row(Quantity(units.DATA, whole=True))]
 Share = Annotated[
     float,
     BeforeValidator(_share, json_schema_input_type=float | str),
+]
+NumbersRow = Annotated[
+    list[float], BeforeValidator(_numbers, json_schema_input_type=list[float] | str)
 ]
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[list[str], BeforeValidator(_names, json_schema_input_type=list[str] | str)]
@@ -228,7 +242,7 @@ class SpanCostsPart(Part):
 
     spans: list[TimesRow]
     """Mean times; row i, entry k is the span of layers i to i + k; null or unlimited: cannot."""
-    cv2: list[list[float]] = []
+    cv2: list[NumbersRow] = []
     """Squared coefficients of variation in the same shape."""
     energies: list[JoulesRow] | None = None
     """Energies in the same shape; replace power × time."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeplan.instances import units
-from edgeplan.instances.document import Plain, to_json, to_yaml, write_text
+from edgeplan.instances.document import MAX_BYTES, Plain, to_json, to_yaml, write_text
 from edgeplan.instances.instance import Instance
 from edgeplan.instances.schema import INSTANCE_FORMAT, VERSION
 from edgeplan.instances.units import Dimension, format_row
+from edgeplan.model.errors import InputError
 from edgeplan.model.graph import OnnxSource
 from edgeplan.model.network import Costs, LayerCosts, Network
 from edgeplan.model.problem import (
@@ -45,7 +46,11 @@ def write_instance(instance: Instance | Problem, path: Path) -> None:
     if isinstance(instance, Problem):
         instance = Instance(instance)
     tree = instance_tree(instance, path.parent)
-    write_text(path, to_json(tree) if path.suffix.lower() == ".json" else to_yaml(tree))
+    text = to_json(tree) if path.suffix.lower() == ".json" else to_yaml(tree)
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        message = f"would be larger than {MAX_BYTES:,} bytes; shortlist fewer cuts"
+        raise InputError.at(units.cut(str(path)), message)
+    write_text(path, text)
 
 
 def instance_tree(instance: Instance, folder: Path) -> dict[str, Plain]:
@@ -136,7 +141,7 @@ def _costs(costs: Costs) -> dict[str, Plain]:
     else:
         part["spans"] = _rows(costs.seconds, units.TIME)
         if costs.cv2:
-            part["cv2"] = [[float(value) for value in row] for row in costs.cv2]
+            part["cv2"] = [" ".join(repr(float(value)) for value in row) for row in costs.cv2]
         if costs.joules is not None:
             part["energies"] = _rows(costs.joules, units.ENERGY)
         if costs.dollars is not None:

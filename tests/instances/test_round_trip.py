@@ -28,8 +28,9 @@ from edgeplan.instances.read import read_instance
 from edgeplan.instances.write import write_instance
 from edgeplan.model.errors import InputError
 from edgeplan.model.graph import OnnxSource
+from edgeplan.model.network import Layer, Network, SpanCosts, Tensor
 from edgeplan.model.plan import Plan
-from edgeplan.model.problem import Problem
+from edgeplan.model.problem import Device, Problem, Stream
 from edgeplan.model.profile import Timing
 from tests.instances import strategies
 from tests.instances.file_faults import good_profile
@@ -168,6 +169,42 @@ def test_any_tree(tree: dict[str, object]) -> None:
     for again in (parse_yaml(to_yaml(tree)).value, parse_json(to_json(tree)).value):
         assert again == tree
         assert repr(again) == repr(tree)  # 1 is not 1.0 is not True
+
+
+def test_a_large_span_table_fits(tmp_path: Path) -> None:
+    count = 90
+    rows = tuple(tuple(0.001 * (k + 1) for k in range(count - i)) for i in range(count))
+    costs = SpanCosts(seconds=rows, cv2=rows, joules=rows)
+    machines = tuple(Device(name=f"d{k}") for k in range(4))
+    network = Network(
+        "n",
+        tuple(Layer(name=f"l{k}") for k in range(count)),
+        (Tensor(name="x", bytes=1, producer=None, consumers=(0,)),),
+        {device.name: costs for device in machines},
+    )
+    stream = Stream(name="s", network="n", origin="d0")
+    problem = Problem(networks=(network,), devices=machines, streams=(stream,))
+    write_instance(problem, tmp_path / "i.yaml")
+    assert read_instance(tmp_path / "i.yaml").problem == problem
+
+
+def test_long_names(tmp_path: Path) -> None:
+    long = "é: x" * 700
+    tree = {long: {long: [{long: [1, {}]}, {"a": {long: []}}]}, "b": {long: long}}
+    assert parse_yaml(to_yaml(tree)).value == tree
+    problem = random_problem(3, kind="multi-input")
+    named = dataclasses.replace(problem.devices[0], name=long)
+    links = tuple(k for k in problem.links if problem.devices[0].name not in (k.source, k.target))
+    nets = tuple(
+        dataclasses.replace(n, costs={long: n.costs[problem.devices[0].name]})
+        for n in problem.networks
+    )
+    streams = (Stream(name=long, network=nets[0].name, origin=long),)
+    other = Problem(
+        networks=nets, devices=(named, *problem.devices[1:]), links=links, streams=streams
+    )
+    write_instance(other, tmp_path / "i.yaml")
+    assert read_instance(tmp_path / "i.yaml").problem == other
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
