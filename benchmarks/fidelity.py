@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import random
 import tempfile
 import time
@@ -153,6 +154,8 @@ def summary(rows: Sequence[Row]) -> dict[str, object]:
             "max": float(np.max(errors)),
             "within_aim": float(np.mean(errors <= AIM)),
         }
+    # Waking up late is what a busy machine does to transfers: say how busy it was.
+    found["load_average"], found["cores"] = os.getloadavg()[1], os.cpu_count()
     found["compute_share"] = float(np.median([row.compute_share for row in rows]))
     found["strict_equal"] = all(row.strict_equal for row in rows)
     found["deployed_max_error"] = max(row.deployed_max_error for row in rows)

@@ -248,7 +248,7 @@ def test_a_worker_that_dies_is_told_and_nothing_stays(
         if what == moment and not killed:
             # The second worker stands for device b.
             found = (child for child in psutil.Process().children() if _is_worker(child))
-            children = sorted(found, key=lambda child: child.create_time())
+            children = sorted(found, key=lambda child: (child.create_time(), child.pid))
             killed.append(children[1].pid)
             os.kill(killed[0], signal.SIGKILL)
 
