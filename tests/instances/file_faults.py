@@ -388,7 +388,7 @@ def _instance_structure(draw: random.Random) -> Iterator[FileFault]:
     for path, _ in mappings(good):
         named = path[-1:] in (("networks",), ("devices",), ("streams",), ("costs",), ("homes",))
         if not named:
-            key = draw.choice(["colour", "memroy", "x" * 300, "Name"])
+            key = draw.choice(["colour", "memoryy", "x" * 300, "Name"])
             # A network with other keys is still a network; so is everything else.
             shown = key if len(key) <= 80 else key[:79] + "…"
             yield _instance(

@@ -262,8 +262,8 @@ class TestFaults:
 
     def test_unknown_keys_are_hinted_at(self, tmp_path: Path) -> None:
         tree = good_instance()
-        tree["devices"]["camera"]["memroy"] = "5 MB"
-        tree["strems"] = {}
+        tree["devices"]["camera"]["memoryy"] = "5 MB"
+        tree["streamss"] = {}
         tree["streams"]["watch"]["privacy"]["zone"] = "home"
         text = "\n".join(map(str, faults(tmp_path, tree)))
         for hint in ("'memory'", "'streams'", "'zones'"):
