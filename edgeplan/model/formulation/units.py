@@ -16,7 +16,7 @@ Units are powers of two, so that scaling changes no digit of any coefficient.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,6 +43,19 @@ def power_of_two(values: Iterable[float]) -> float:
     """
     top = max((value for value in values if value > 0 and math.isfinite(value)), default=1.0)
     return float(2.0 ** math.ceil(math.log2(top)))
+
+
+def units(values: Mapping[str, Iterable[float]]) -> dict[str, float]:
+    """Return a unit for each stream; one that has no positive value takes the smallest other.
+
+    Examples
+    --------
+    >>> units({"a": [3.0], "b": [0.0], "c": [70.0]})
+    {'a': 4.0, 'b': 4.0, 'c': 128.0}
+    """
+    positive = {s: [value for value in found if value > 0] for s, found in values.items()}
+    least = min((power_of_two(found) for found in positive.values() if found), default=1.0)
+    return {s: power_of_two(found) if found else least for s, found in positive.items()}
 
 
 @dataclass(frozen=True)
@@ -131,18 +144,20 @@ class Units:
     @cached_property
     def bytes(self) -> dict[str, float]:
         """Bytes per unit of volume, by stream."""
-        return {
-            s: power_of_two(float(self.sets.tensor[s, name].bytes) for name, _, _ in moves)
-            for s, moves in self.sets.moves.items()
-        }
+        return units(
+            {
+                s: [float(self.sets.tensor[s, name].bytes) for name, _, _ in moves]
+                for s, moves in self.sets.moves.items()
+            }
+        )
 
     @cached_property
     def joules(self) -> dict[str, float]:
         """Joules per unit of energy, by stream."""
         problem = self.sets.problem
-        return {
-            s: power_of_two(
-                [
+        return units(
+            {
+                s: [
                     *(stage.joules for _, _, stage in self._stages(s)),
                     *(
                         self.bytes[s] * max(link.send_joules_per_byte, link.receive_joules_per_byte)
@@ -156,17 +171,17 @@ class Units:
                         if t == s and self.sets.waits_idle(s, d)
                     ),
                 ]
-            )
-            for s in self.sets.streams
-        }
+                for s in self.sets.streams
+            }
+        )
 
     @cached_property
     def dollars(self) -> dict[str, float]:
         """Dollars per unit of money, by stream."""
         problem = self.sets.problem
-        return {
-            s: power_of_two(
-                [
+        return units(
+            {
+                s: [
                     *(stage.dollars for _, _, stage in self._stages(s)),
                     *(
                         problem.device[d].dollars_per_request
@@ -184,9 +199,9 @@ class Units:
                         if t == s
                     ),
                 ]
-            )
-            for s in self.sets.streams
-        }
+                for s in self.sets.streams
+            }
+        )
 
     @cached_property
     def objective(self) -> float:
