@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import InputError, SolverError
-from edgeplan.model.evaluate import Evaluation, evaluate
+from edgeplan.model.evaluate import Evaluation
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
+from edgeplan.model.verify import Certified, verify
 from edgeplan.solvers import registry
 from edgeplan.solvers.baselines import Baseline, baselines
-from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop, relative_gap
+from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PRICE_TOLERANCE = 1e-6
-"""A plan may be dearer than its solver claimed by this share, for rounding."""
-
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
-Limit = Literal["time", "interrupted"]
+Limit = Literal["time", "work", "interrupted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,80 +152,61 @@ def plan(
     if found.stop is Stop.FAILED:
         raise SolverError(f"{found.solver}: {found.message}")
 
-    _check_infeasible(found, best)
-    price = None if found.plan is None else _checked_price(problem, found)
-    chosen = None if price is None else found.solver
-    plan_, evaluation = found.plan, price
-    if best is not None and (evaluation is None or _price(best) < evaluation.objective):
-        plan_, evaluation, chosen = best.plan, best.evaluation, best.name
-    bound = _checked_bound(found, evaluation)
-    objective = None if evaluation is None else evaluation.objective
-    remaining = relative_gap(objective, bound)
-    closed = remaining is not None and remaining <= gap
+    claimed = _certified(problem, found.plan, found, objective=found.claimed_objective)
+    plan_, chosen, standing = found.plan, found.solver, claimed
+    if best is not None and (claimed.objective is None or _price(best) < claimed.objective):
+        # The best baseline, under the solver's bound; it may refute that bound, or a claim
+        # that there is no plan.
+        plan_, chosen = best.plan, best.name
+        standing = _certified(problem, best.plan, found, objective=None)
+    closed = standing.gap is not None and standing.gap <= gap
     status: Status = "optimal" if closed else "feasible" if plan_ is not None else "unknown"
     return Result(
         status="infeasible" if found.infeasible else status,
         limit=None if closed else _LIMITS.get(found.stop),
         plan=plan_,
-        evaluation=evaluation,
-        objective=objective,
-        bound=bound,
-        gap=remaining,
-        certificate=found.certificate,
+        evaluation=standing.evaluation,
+        objective=standing.objective,
+        bound=standing.bound,
+        gap=standing.gap,
+        certificate=standing.certificate,
         solver=found.solver,
         why=why,
         seconds=time.perf_counter() - began,
         baselines=known,
-        chosen=chosen,
+        chosen=None if plan_ is None else chosen,
         message=found.message,
     )
 
 
-_LIMITS: dict[Stop, Limit] = {Stop.TIME_LIMIT: "time", Stop.INTERRUPTED: "interrupted"}
+_LIMITS: dict[Stop, Limit] = {
+    Stop.TIME_LIMIT: "time",
+    Stop.WORK_LIMIT: "work",
+    Stop.INTERRUPTED: "interrupted",
+}
 
 
 def _price(baseline: Baseline) -> float:
     return math.inf if baseline.evaluation is None else baseline.evaluation.objective
 
 
-def _tolerance(value: float) -> float:
-    return PRICE_TOLERANCE * abs(value) + 1e-12
-
-
-def _check_infeasible(found: SolverResult, best: Baseline | None) -> None:
-    if found.infeasible and best is not None:
+def _certified(
+    problem: Problem, plan_: Plan | None, found: SolverResult, *, objective: float | None
+) -> Certified:
+    """Hold what a solver claims against a plan; refuse what does not hold."""
+    certified = verify(
+        problem,
+        plan_,
+        bound=found.bound,
+        certificate=found.certificate,
+        objective=objective,
+        infeasible=found.infeasible,
+    )
+    if not certified.holds:
         raise SolverError(
-            f"{found.solver} claims that no plan exists, but baseline '{best.name}' is one "
-            f"(price {_price(best):.9g}): please report this instance"
+            f"{found.solver}: {'; '.join(certified.contradictions)}. Please report this instance"
         )
-
-
-def _checked_price(problem: Problem, found: SolverResult) -> Evaluation:
-    """Price a solver's plan; one-sided, since rounding may make it better than claimed."""
-    assert found.plan is not None
-    evaluation = evaluate(problem, found.plan)
-    if not evaluation.feasible:
-        broken = "; ".join(f"{v.place}: {v.message}" for v in evaluation.violations)
-        raise SolverError(f"{found.solver} returned a plan that breaks {broken}")
-    claimed = found.claimed_objective
-    if claimed is not None and evaluation.objective > claimed + _tolerance(claimed):
-        raise SolverError(
-            f"{found.solver} claims a price of {claimed:.12g}, but the evaluator's is "
-            f"{evaluation.objective:.12g}"
-        )
-    return evaluation
-
-
-def _checked_bound(found: SolverResult, evaluation: Evaluation | None) -> float | None:
-    """Return the solver's bound, at most the price of the best plan; refuse a wrong one."""
-    if found.bound is None or evaluation is None:
-        return found.bound
-    if found.bound > evaluation.objective + _tolerance(evaluation.objective):
-        raise SolverError(
-            f"{found.solver} claims the bound {found.bound:.12g}, but a plan costs "
-            f"{evaluation.objective:.12g}: please report this instance"
-        )
-    return min(found.bound, evaluation.objective)
+    return certified
 
 
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:

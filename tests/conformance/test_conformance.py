@@ -20,6 +20,7 @@ import threading
 
 import pytest
 
+from edgeplan.instances import bundled
 from edgeplan.instances.generators import random_problem
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import Layer, LayerCosts, Network, SpanCosts, Tensor
@@ -497,6 +498,14 @@ CASES = {
         lambda: base(**WATTS, objective=ENERGY, deadline_seconds=1.59375, splittable=True),
         3.0,
     ),
+}
+
+CASES |= {
+    f"bundled {name}": (
+        lambda name=name: bundled.load(name).problem,
+        bundled.optimum(name),
+    )
+    for name in bundled.names()
 }
 
 
