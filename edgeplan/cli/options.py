@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -73,9 +74,15 @@ def _output(ctx: click.Context, param: click.Parameter, path: Path | None) -> Pa
     if path is None:
         return None
     try:
-        if path.absolute().parent.is_dir() and not path.is_dir():
+        folder = path.absolute().parent
+        if path.is_dir():
+            fault = "is a folder"
+        elif not folder.is_dir():
+            fault = "its folder does not exist"
+        elif not os.access(folder, os.W_OK):
+            fault = "its folder may not be written to"
+        else:
             return path
-        fault = "is a folder" if path.is_dir() else "its folder does not exist"
     except (OSError, ValueError) as error:
         fault = str(getattr(error, "strerror", None) or error)
     raise InputError.at(str(path)[:200], fault)

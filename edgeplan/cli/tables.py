@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 WIDTH_WITHOUT_TERMINAL = 140
 LONGEST_TABLE = 60
 """Rows shown of a table that a file may make arbitrarily long."""
+
+_NAMES = frozenset({"device", "figure", "limits", "link", "name", "network", "plan", "stream"})
 
 Justify = Literal["left", "right"]
 
@@ -60,21 +63,31 @@ def show(
     title
         Above it.
     columns
-        Headings; one that begins with ``>`` is aligned to the right.
+        Headings; one that begins with ``>`` is aligned to the right, one that begins with
+        ``?`` (before that) is left out where the terminal is narrow, the last one first.
     rows
         Cells; whatever is not text is printed by ``str``. More than `LONGEST_TABLE` rows are
         cut, and said to be.
     footer
         A line below it.
     """
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        justify: Justify = "right" if column.startswith(">") else "left"
-        table.add_column(column.removeprefix(">"), justify=justify, overflow="fold")
     every = list(rows)
-    for row in every[:LONGEST_TABLE]:
-        table.add_row(*(_cell(value) for value in row))
+    cells = [[_cell(value) for value in row] for row in every[:LONGEST_TABLE]]
     out = console()
+    kept = _fitting(columns, cells, out.width)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index in kept:
+        heading = columns[index].removeprefix("?")
+        whole = _in_one_piece(columns[index])
+        justify: Justify = "right" if heading.startswith(">") else "left"
+        table.add_column(
+            heading.removeprefix(">"),
+            justify=justify,
+            overflow="ellipsis" if whole else "fold",
+            no_wrap=whole,
+        )
+    for row in cells:
+        table.add_row(*(row[index] for index in kept))
     out.print(Text(clean_text(title, 200), style="bold"))
     out.print(table)
     if len(every) > LONGEST_TABLE:
@@ -82,6 +95,27 @@ def show(
     if footer:
         out.print(Text(clean_text(footer, 2000)))
     out.print()
+
+
+def _in_one_piece(column: str) -> bool:
+    """Say whether a column holds numbers or names, which are not broken over lines."""
+    heading = column.removeprefix("?")
+    return heading.startswith(">") or heading in _NAMES
+
+
+def _fitting(columns: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Return the columns to show: optional ones go, the last first, until the rest fit."""
+
+    def needed(index: int) -> int:
+        heading = columns[index].lstrip("?>")
+        longest = max([len(heading), *(row[index].cell_len for row in cells)])
+        return min(longest, 40 if _in_one_piece(columns[index]) else 24)
+
+    kept = list(range(len(columns)))
+    optional = [index for index in kept if columns[index].startswith("?")]
+    while optional and sum(needed(index) + 3 for index in kept) > width:
+        kept.remove(optional.pop())
+    return kept
 
 
 def _cell(value: object) -> Text:
@@ -110,19 +144,19 @@ def facts(title: str, pairs: Mapping[str, object]) -> None:
 
 def decision(result: Result) -> None:
     """Print every plan that was considered, the chosen one ticked, then bound, gap and basis."""
-    rows: list[tuple[tuple[bool, bool, float], Sequence[object]]] = []
-    names = {baseline.name for baseline in result.baselines}
-    if result.chosen is not None and result.chosen not in names:
-        rows.append(_considered(f"planned by {result.chosen}", result.evaluation, True, ""))
-    rows.extend(
-        _considered(b.name, b.evaluation, b.name == result.chosen, b.why) for b in result.baselines
-    )
-    rows.sort(key=lambda row: row[0])
+    plans = [_Considered(b.name, b.evaluation, b.why) for b in result.baselines]
+    if result.chosen is not None and result.chosen not in {plan.name for plan in plans}:
+        plans.append(_Considered(result.chosen, result.evaluation, ""))
+    chosen = result.chosen
+    plans.sort(key=lambda plan: (not plan.is_chosen(chosen), not plan.feasible, plan.price))
     show(
         "Plans considered",
-        ("", "plan", ">latency", ">energy", ">cost", ">objective", "feasible"),
-        (row for _, row in rows),
+        ("", "plan", ">latency", ">energy", ">cost", ">objective", "limits"),
+        (plan.row(plan.is_chosen(chosen)) for plan in plans),
     )
+    limits = {plan.name: reason for plan in plans if (reason := plan.reason)}
+    if limits:
+        facts("Limits that they break", limits)
     pairs: dict[str, object] = {"status": Text(result.status, style=_STYLES[result.status])}
     if result.limit is not None:
         pairs["stopped by"] = "time limit" if result.limit == "time" else "Ctrl-C"
@@ -159,29 +193,48 @@ def _saved(result: Result) -> str | None:
 _STYLES = {"optimal": "green", "feasible": "yellow", "infeasible": "red", "unknown": "red"}
 
 
-def _considered(
-    name: str, evaluation: Evaluation | None, chosen: bool, why: str
-) -> tuple[tuple[bool, bool, float], Sequence[object]]:
-    if evaluation is None:
-        verdict = Text(f"✗ {clean_text(why or 'no such plan', 120)}", style="red")
-        cells = [units.MISSING] * 4
-        feasible, price = False, math.inf
-    else:
-        feasible, price = evaluation.feasible, evaluation.objective
-        verdict = Text("yes", style="green")
-        if not feasible:
-            broken = evaluation.violations[0]
-            more = len(evaluation.violations) - 1
-            text = f"✗ {broken.kind}: {broken.place}: {_broken(broken)}"
-            verdict = Text(clean_text(text, 120) + (f" (+{more})" if more else ""), style="red")
-        cells = [
-            units.seconds(evaluation.latency_seconds),
-            units.joules(evaluation.energy_joules),
-            units.dollars(evaluation.cost_dollars),
-            units.number(price),
-        ]
-    tick = Text("✓" if chosen else "", style="bold green")
-    return (not chosen, not feasible, price), (tick, name, *cells, verdict)
+@dataclass(frozen=True)
+class _Considered:
+    """A row of the decision table."""
+
+    name: str
+    evaluation: Evaluation | None
+    why: str
+
+    def is_chosen(self, chosen: str | None) -> bool:
+        return self.name == chosen
+
+    @property
+    def feasible(self) -> bool:
+        return self.evaluation is not None and self.evaluation.feasible
+
+    @property
+    def price(self) -> float:
+        return math.inf if self.evaluation is None else self.evaluation.objective
+
+    @property
+    def reason(self) -> str:
+        """The first limit that the plan breaks, in words; empty where it breaks none."""
+        if self.evaluation is None:
+            return self.why or "there is no such plan"
+        if self.feasible:
+            return ""
+        broken, *others = self.evaluation.violations
+        more = f" (and {len(others)} more)" if others else ""
+        return f"{broken.kind}, {broken.place}: {_broken(broken)}{more}"
+
+    def row(self, chosen: bool) -> Sequence[object]:
+        priced = self.evaluation
+        kind = "✗" if priced is None or self.feasible else f"✗ {priced.violations[0].kind}"
+        return (
+            Text("✓" if chosen else "", style="bold green"),
+            self.name,
+            units.seconds(None if priced is None else priced.latency_seconds),
+            units.joules(None if priced is None else priced.energy_joules),
+            units.dollars(None if priced is None else priced.cost_dollars),
+            units.number(None if priced is None else priced.objective),
+            Text("kept", style="green") if self.feasible else Text(kind, style="red"),
+        )
 
 
 def stages(problem: Problem, evaluation: Evaluation) -> None:
@@ -211,12 +264,12 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
                 rows.append(("", "", stream.origin, "results", back, units.seconds(seconds), ""))
     show(
         "Stages",
-        ("stream", ">share", "device", "layers", "arrives", ">transfer", ">compute"),
+        ("stream", "?>share", "device", "layers", "?arrives", ">transfer", ">compute"),
         rows,
     )
     show(
         "Streams",
-        ("stream", "network", "origin", ">rate", ">latency", ">deadline", ">energy", ">cost"),
+        ("stream", "?network", "?origin", "?>rate", ">latency", ">deadline", ">energy", ">cost"),
         (
             (
                 price.name,
@@ -371,8 +424,8 @@ def instance(problem: Problem) -> None:
     show(
         "Devices",
         (
-            "device", "tier", "zone", ">memory", ">active", ">idle", ">replicas",
-            ">$/s", ">$/hour", ">$/request", ">busy at most",
+            "device", "tier", "zone", ">memory", "?>active", "?>idle", "?>replicas",
+            "?>$/s", "?>$/hour", "?>$/request", "?>busy at most",
         ),
         (
             (
@@ -393,7 +446,15 @@ def instance(problem: Problem) -> None:
     )  # fmt: skip
     show(
         "Links",
-        ("link", ">bandwidth", ">latency", ">send J/MB", ">receive J/MB", ">$/GB", "contention"),
+        (
+            "link",
+            ">bandwidth",
+            ">latency",
+            "?>send J/MB",
+            "?>receive J/MB",
+            "?>$/GB",
+            "?contention",
+        ),
         (
             (
                 link.name,
@@ -521,8 +582,8 @@ def run_report(report: Mapping[str, Any]) -> None:
     show(
         f"Predicted and measured ({report.get('requests')} requests along each route)",
         (
-            "stream", ">predicted", ">median", ">p95", ">error", ">error in CPU time",
-            "strict", ">deployed",
+            "stream", ">predicted", ">measured", "?>p95", ">error", ">CPU error", "strict",
+            ">deployed",
         ),
         (
             (
@@ -537,7 +598,8 @@ def run_report(report: Mapping[str, Any]) -> None:
             )
             for stream in streams
         ),
-        footer="strict: outputs equal the unsplit network's bit by bit, optimisation off; "
+        footer="CPU error: with compute in CPU time and transfers in wall time. strict: outputs "
+        "equal the unsplit network's bit by bit, optimisation off; "
         "deployed: largest difference over the output's scale.",
     )  # fmt: skip
     show(
@@ -598,8 +660,8 @@ def catalogue(devices: Sequence[CatalogueDevice], links: Sequence[CatalogueLink]
         show(
             "Devices",
             (
-                "name", "what", "tier", ">flop/s", ">memory/s", ">memory", ">active", ">idle",
-                ">price",
+                "name", "?what", "?tier", ">flop/s", "?>memory/s", ">memory", "?>active",
+                "?>idle", ">price",
             ),
             (
                 (
@@ -619,7 +681,15 @@ def catalogue(devices: Sequence[CatalogueDevice], links: Sequence[CatalogueLink]
     if links:
         show(
             "Links",
-            ("name", "what", ">bandwidth", ">latency", ">send J/MB", ">receive J/MB", ">$/GB"),
+            (
+                "name",
+                "?what",
+                ">bandwidth",
+                ">latency",
+                "?>send J/MB",
+                "?>receive J/MB",
+                "?>$/GB",
+            ),
             (
                 (
                     link.name,
