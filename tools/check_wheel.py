@@ -14,6 +14,8 @@ REQUIRED = {
     "edgeplan/py.typed",
     "edgeplan/cli/__init__.py",
     "edgeplan/instances/catalogue.yaml",
+    "edgeplan/instances/starter.yaml",
+    "edgeplan/instances/bundled/optima.yaml",
 }
 
 

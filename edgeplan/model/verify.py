@@ -145,7 +145,7 @@ def verify(
         evaluation=evaluation,
         objective=price,
         bound=stands,
-        gap=_gap(price, stands),
+        gap=relative_gap(price, stands),
         certificate=certificate if supported else None,
         contradictions=tuple(contradictions),
     )
@@ -156,10 +156,19 @@ def _above(value: float, limit: float) -> bool:
     return not value <= limit + RELATIVE_TOLERANCE * abs(limit) + ABSOLUTE_TOLERANCE
 
 
-def _gap(price: float | None, bound: float | None) -> float | None:
-    if price is None or bound is None:
+def relative_gap(objective: float | None, bound: float | None) -> float | None:
+    """Return (objective − bound) / |objective|, not below 0; ``None`` where either is unknown.
+
+    Examples
+    --------
+    >>> relative_gap(10.0, 9.0)
+    0.1
+    >>> relative_gap(0.0, 0.0)
+    0.0
+    """
+    if objective is None or bound is None:
         return None
-    difference = max(0.0, price - bound)
+    difference = max(0.0, objective - bound)
     if difference == 0.0:
         return 0.0
-    return difference / abs(price) if price else math.inf
+    return difference / abs(objective) if objective else math.inf

@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
+from edgeplan.model.verify import relative_gap
 
 
 class Stop(Enum):
@@ -114,21 +115,3 @@ class Solver(Protocol):
     ) -> SolverResult:
         """Solve; ``start`` is a plan to begin from; setting ``stop`` ends it with what it has."""
         ...
-
-
-def relative_gap(objective: float | None, bound: float | None) -> float | None:
-    """Return (objective − bound) / |objective|, not below 0; ``None`` where either is unknown.
-
-    Examples
-    --------
-    >>> relative_gap(10.0, 9.0)
-    0.1
-    >>> relative_gap(0.0, 0.0)
-    0.0
-    """
-    if objective is None or bound is None:
-        return None
-    difference = max(0.0, objective - bound)
-    if difference == 0.0:
-        return 0.0
-    return difference / abs(objective) if objective else float("inf")
