@@ -45,8 +45,7 @@ class LazyGroup(click.Group):
                 click.Option(
                     ["--debug"],
                     is_flag=True,
-                    envvar="EDGEPLAN_DEBUG",
-                    help="Show the traceback of an internal error.",
+                    help="Show the traceback of an error (also EDGEPLAN_DEBUG=1).",
                 ),
                 click.Option(
                     ["--version"],
@@ -96,7 +95,8 @@ class LazyGroup(click.Group):
         """
         words = list(sys.argv[1:] if args is None else args)
         machine = "--json" in words
-        debug = "--debug" in words or bool(os.environ.get("EDGEPLAN_DEBUG"))
+        wished = os.environ.get("EDGEPLAN_DEBUG", "").lower() not in ("", "0", "false", "no")
+        debug = wished or "--debug" in words
         try:
             code = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
         except Exception as error:  # noqa: BLE001

@@ -7,18 +7,24 @@ from pathlib import Path
 import click
 
 from edgeplan.cli.options import json_option
-from edgeplan.cli.output import note, print_json
+from edgeplan.cli.output import note, print_json, write_text
 
 
 @click.command("init")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite DIR/instance.yaml if it is there.")
+@click.option(
+    "--example", metavar="NAME", help="A small instance with a proved optimum; ? lists them."
+)
 @json_option
-def command(folder: Path, force: bool, as_json: bool) -> None:
+def command(folder: Path, force: bool, example: str | None, as_json: bool) -> None:
     """Write DIR/instance.yaml, a commented starter instance that solves as it stands."""
     from edgeplan.instances.init import init
 
+    text = None if example is None else _example(example)
     (path,) = init(folder, force=force)
+    if text is not None:
+        write_text(path, text)
     if as_json:
         print_json({"instance": str(path)})
     else:
@@ -26,3 +32,13 @@ def command(folder: Path, force: bool, as_json: bool) -> None:
 
         tables.say(str(path))
     note(f"next: edgeplan solve {path}")
+
+
+def _example(name: str) -> str:
+    """Return the text of a bundled instance; an unknown name is told with the known ones."""
+    from importlib import resources
+
+    from edgeplan.instances import bundled
+
+    bundled.record(name)
+    return resources.files(bundled).joinpath(f"{name}.yaml").read_text(encoding="utf-8")

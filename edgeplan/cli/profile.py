@@ -39,6 +39,20 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @threads_option
 @click.option("--repeats", type=click.IntRange(1, 100_000), help="Timed runs of each part.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    default=15.0,
+    show_default=True,
+    help="Limit on reading the file, and on one inference.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    metavar="GIB",
+    help="Limit on the memory of the process that reads and runs the file.",
+)
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Store of times.")
 @click.option("--fresh", is_flag=True, help="Measure again what the store already holds.")
 @json_option
 def command(
@@ -50,6 +64,9 @@ def command(
     max_cuts: int,
     threads: int,
     repeats: int | None,
+    seconds: float,
+    memory: float | None,
+    cache: Path | None,
     fresh: bool,
     as_json: bool,
 ) -> None:
@@ -70,6 +87,9 @@ def command(
             max_cuts=max_cuts,
             threads=threads,
             repeats=repeats,
+            seconds=seconds,
+            memory_bytes=None if memory is None else int(memory * 2**30),
+            cache=cache,
             fresh=fresh,
             on_progress=on_progress,
             stop=stop,

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from edgeplan.instances import bundled
 from tests.cli.cli_helpers import invoke, invoke_json
 
 
@@ -53,3 +54,18 @@ def test_init_writes_an_instance_that_solves_as_it_stands(tmp_path):
     assert again.exit_code == 2
     assert "instance.yaml" in again.stderr
     assert invoke("init", folder, "--force").exit_code == 0
+
+
+@pytest.mark.parametrize("name", bundled.names())
+def test_examples_solve_to_their_proved_optimum(name, tmp_path):
+    instance = invoke_json("init", tmp_path, "--example", name)["instance"]
+    solved = invoke_json("solve", instance)
+    assert solved["status"] == "optimal"
+    assert solved["objective"] == pytest.approx(bundled.optimum(name), rel=1e-6)
+
+
+def test_an_unknown_example_lists_the_known(tmp_path):
+    result = invoke("init", tmp_path / "new", "--example", "?")
+    assert result.exit_code == 2
+    assert bundled.names()[0] in result.stderr
+    assert not (tmp_path / "new").exists()

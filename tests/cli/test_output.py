@@ -101,3 +101,15 @@ def test_long_tables_are_cut_and_say_so(capsys):
     out = capsys.readouterr().out
     assert len(out.splitlines()) < 80
     assert "940 more" in out
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_numbers_are_whole_in_a_narrow_terminal(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [(f"device-number-{n}", "words " * 20, "123.4 Mbit/s", "56.7 ms", "8.9 J") for n in "12"]
+    tables.show("t", ("name", "?what", ">bandwidth", "?>latency", "?>energy"), rows)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= width
+    assert out.count("device-number-1 ") == 1
+    assert out.count("123.4 Mbit/s") == 2
+    assert "…" not in out
