@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test test-long check bench zoo docs clean
+.PHONY: install demo test test-long check bench fidelity mutate golden docs picture zoo clean
 .DELETE_ON_ERROR:
 
 install: $(READY)
@@ -39,8 +39,23 @@ check: $(READY)
 bench: $(READY) zoo
 	$(BIN)/python -m benchmarks
 
+# Twenty random plans of real networks on this machine: predicted beside measured.
+fidelity: $(READY) zoo
+	$(BIN)/python -m benchmarks.fidelity --plans 20 --seed 1
+
+# Break every coefficient of the formulation in turn; each must be noticed.
+mutate: $(READY)
+	$(BIN)/python tools/mutate.py
+
+golden: $(READY)
+	$(BIN)/python tools/write_golden.py
+
 docs: $(READY)
 	$(BIN)/python tools/write_formulation.py docs/formulation.md
+
+# The README's picture, from what `make demo` left.
+picture: demo
+	$(BIN)/python tools/picture.py docs/solve.svg -- $(BIN)/edgeplan solve demo/instance.yaml
 
 clean:
 	rm -rf $(VENV) .zoo demo build dist
