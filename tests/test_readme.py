@@ -36,9 +36,8 @@ def test_the_instance_of_the_readme_solves(zoo, tmp_path):
 
 
 def test_every_command_of_the_readme_exists():
-    shown = set(
-        re.findall(r"^edgeplan ([a-z-]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
-    )
+    blocks = re.findall(r"```\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    shown = set(re.findall(r"^edgeplan ([a-z-]+)", "\n".join(blocks), re.MULTILINE))
     assert {"profile", "init", "solve", "evaluate", "run", "show"} <= shown
     assert shown <= set(app.list_commands(None))
 
