@@ -17,7 +17,8 @@ __version__ = "0.1.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from edgeplan.instances.read import Instance, read_instance
+    from edgeplan.instances.instance import Instance
+    from edgeplan.instances.read import read_instance
     from edgeplan.instances.write import write_instance
     from edgeplan.model.errors import EdgeplanError, InputError
     from edgeplan.model.evaluate import Evaluation, evaluate
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from edgeplan.planner import Result, plan
 
 _HOMES = {
-    "edgeplan.instances.read": ("Instance", "read_instance"),
+    "edgeplan.instances.instance": ("Instance",),
+    "edgeplan.instances.read": ("read_instance",),
     "edgeplan.instances.write": ("write_instance",),
     "edgeplan.model.errors": ("EdgeplanError", "InputError"),
     "edgeplan.model.evaluate": ("Evaluation", "evaluate"),
