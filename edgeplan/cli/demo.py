@@ -115,7 +115,10 @@ def _profiles(
     folder = output / scene.PROFILES
     folder.mkdir(exist_ok=True)
     measured: dict[str, Profile] = {}
-    rows = []
+    labels = [f"{device} ({entry})" for device, entry in scene.BOARDS.items()]
+    table: dict[str, list[str]] = {
+        label: [] for label in ("weights", "cuts, kept", "this machine", *labels)
+    }
     for network in scene.NETWORKS:
         file = output / f"{network.name}.onnx"
         shutil.copyfile(zoo / network.file, file)
@@ -130,26 +133,18 @@ def _profiles(
             )
         measured[network.name] = profile
         write_profile(profile, folder / f"{network.name}.here.json")
-        times = []
-        for entry in scene.BOARDS.values():
+        table["weights"].append(units.size(profile.graph.weight_bytes))
+        table["cuts, kept"].append(f"{len(profile.graph.cuts)}, {len(profile.positions)}")
+        table["this machine"].append(units.seconds(profile.whole.median_seconds))
+        for label, entry in zip(labels, scene.BOARDS.values(), strict=True):
             predicted = predict.predict(profile, catalogue.device(entry))
             write_profile(predicted, folder / f"{network.name}.{entry}.json")
-            times.append(units.seconds(predicted.whole.mean_seconds))
-        rows.append(
-            (
-                network.name,
-                units.size(profile.graph.weight_bytes),
-                f"{len(profile.graph.cuts)}, {len(profile.positions)} kept",
-                units.seconds(profile.whole.median_seconds),
-                *times,
-            )
-        )
+            table[label].append(units.seconds(predicted.whole.mean_seconds))
     if not quiet:
-        boards = (f">{entry}" for entry in scene.BOARDS.values())
         tables.show(
-            "Unsplit: measured here, predicted elsewhere (roofline from the catalogue)",
-            ("network", ">weights", ">cuts", ">here", *boards),
-            rows,
+            "Unsplit: measured on this machine, predicted for the others (roofline)",
+            ("", *(f">{network.name}" for network in scene.NETWORKS)),
+            ((label, *values) for label, values in table.items()),
         )
     return measured
 

@@ -138,7 +138,7 @@ def test_interrupt_keeps_the_incumbent(tmp_path):
     hard = write_random(tmp_path / "hard.json", 2, layers=24, devices=8, streams=12)
     process = start("solve", hard, "--solver", "highs", "-o", plan, "--json")
     try:
-        time.sleep(6)
+        time.sleep(4)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
