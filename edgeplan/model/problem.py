@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from edgeplan.model.errors import Fault, InputError
+from edgeplan.model.errors import InputError
 from edgeplan.model.network import Network
+from edgeplan.model.validation import problem_faults
 
 Aggregate = Literal["mean", "total"]
 ObjectiveName = Literal["weighted", "latency", "energy", "cost"]
@@ -289,7 +290,7 @@ class Problem:
     name: str = "problem"
 
     def __post_init__(self) -> None:
-        faults = list(_problem_faults(self))
+        faults = list(problem_faults(self))
         if faults:
             raise InputError(faults)
 
@@ -399,185 +400,3 @@ class Problem:
         weights = {key: float(key == name) for key in ("latency", "energy", "cost")}
         only = Objective(**weights, aggregate=self.objective.aggregate)
         return dataclasses.replace(self, objective=only)
-
-
-def _positive(value: float) -> bool:
-    return value > 0 and not math.isnan(value)
-
-
-def _problem_faults(problem: Problem) -> Iterator[Fault]:
-    for kind in ("networks", "devices", "streams"):
-        items = getattr(problem, kind)
-        if not items:
-            yield Fault(kind, "at least one is needed")
-        yield from _repeats(kind, [item.name for item in items])
-    yield from _repeats("links", [link.name for link in problem.links])
-    devices = {device.name for device in problem.devices}
-    for index, device in enumerate(problem.devices):
-        yield from _device_faults(f"devices[{index}]", device)
-    for index, link in enumerate(problem.links):
-        yield from _link_faults(f"links[{index}]", link, devices)
-    for index, network in enumerate(problem.networks):
-        for name in network.costs:
-            if name not in devices:
-                yield Fault(f"networks[{index}].costs.{name}", _unknown("device", name, devices))
-    networks = {network.name: network for network in problem.networks}
-    zones = {device.name: device.zone for device in problem.devices}
-    for index, stream in enumerate(problem.streams):
-        yield from _stream_faults(f"streams[{index}]", stream, networks, zones)
-    yield from _objective_faults(problem)
-
-
-def _repeats(kind: str, names: list[str]) -> Iterator[Fault]:
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if not name:
-            yield Fault(f"{kind}[{index}].name", "must not be empty")
-        if name in seen:
-            yield Fault(f"{kind}[{index}]", f"'{name[:80]}' is there twice")
-        seen.add(name)
-
-
-def _unknown(kind: str, name: str, known: Mapping[str, object] | set[str]) -> str:
-    shown = ", ".join(sorted(known)[:12]) or "none"
-    return f"there is no {kind} '{name[:80]}'; known: {shown}"
-
-
-def _amounts(place: str, item: object, *keys: str) -> Iterator[Fault]:
-    for key in keys:
-        value = getattr(item, key)
-        if not (math.isfinite(value) and value >= 0):
-            yield Fault(f"{place}.{key}", "must be a finite number, not negative")
-
-
-def _limits(place: str, item: object, *keys: str) -> Iterator[Fault]:
-    for key in keys:
-        if not _positive(getattr(item, key)):
-            yield Fault(f"{place}.{key}", "must be positive")
-
-
-def _device_faults(place: str, device: Device) -> Iterator[Fault]:
-    yield from _amounts(
-        place,
-        device,
-        "active_watts",
-        "idle_watts",
-        "dollars_per_second",
-        "dollars_per_hour",
-        "dollars_per_request",
-        "dollars_per_joule",
-    )
-    yield from _limits(place, device, "memory_bytes", "power_budget_watts")
-    if device.idle_watts > device.active_watts:
-        yield Fault(f"{place}.idle_watts", "must not exceed active_watts")
-    if device.replicas < 1:
-        yield Fault(f"{place}.replicas", "must be at least 1")
-    if not 0 < device.utilisation_cap < 1:
-        yield Fault(f"{place}.utilisation_cap", "must be above 0 and below 1")
-
-
-def _link_faults(place: str, link: Link, devices: set[str]) -> Iterator[Fault]:
-    for key in ("source", "target"):
-        name = getattr(link, key)
-        if name not in devices:
-            yield Fault(f"{place}.{key}", _unknown("device", name, devices))
-    if link.source == link.target:
-        yield Fault(f"{place}.target", "a link joins two different devices")
-    yield from _limits(place, link, "bytes_per_second")
-    yield from _amounts(
-        place,
-        link,
-        "latency_seconds",
-        "send_joules_per_byte",
-        "receive_joules_per_byte",
-        "dollars_per_byte",
-    )
-    if not 0 < link.utilisation_cap < 1:
-        yield Fault(f"{place}.utilisation_cap", "must be above 0 and below 1")
-
-
-def _stream_faults(
-    place: str, stream: Stream, networks: Mapping[str, Network], zones: Mapping[str, str]
-) -> Iterator[Fault]:
-    if not (math.isfinite(stream.rate_per_second) and stream.rate_per_second > 0):
-        yield Fault(f"{place}.rate_per_second", "must be a finite positive number")
-    yield from _limits(place, stream, "deadline_seconds")
-    if stream.max_routes < 1:
-        yield Fault(f"{place}.max_routes", "must be at least 1")
-    if stream.origin not in zones:
-        yield Fault(f"{place}.origin", _unknown("device", stream.origin, dict(zones)))
-    network = networks.get(stream.network)
-    if network is None:
-        yield Fault(f"{place}.network", _unknown("network", stream.network, networks))
-        return
-    inputs = {tensor.name for tensor in network.inputs}
-    for name, home in stream.homes.items():
-        if name not in inputs:
-            yield Fault(f"{place}.homes", _unknown("graph input", name, inputs))
-        if home not in zones:
-            yield Fault(f"{place}.homes.{name}", _unknown("device", home, dict(zones)))
-    for kind in ("pins", "bans"):
-        for index, rule in enumerate(getattr(stream, kind)):
-            for device in rule.devices:
-                if device not in zones:
-                    yield Fault(
-                        f"{place}.{kind}[{index}].devices", _unknown("device", device, dict(zones))
-                    )
-            for layer in rule.layers or ():
-                if layer not in network.layer_index:
-                    yield Fault(
-                        f"{place}.{kind}[{index}].layers",
-                        _unknown("layer", layer, network.layer_index),
-                    )
-    if stream.privacy is not None:
-        yield from _privacy_faults(f"{place}.privacy", stream, network, zones)
-
-
-def _privacy_faults(
-    place: str, stream: Stream, network: Network, zones: Mapping[str, str]
-) -> Iterator[Fault]:
-    privacy = stream.privacy
-    assert privacy is not None
-    if not privacy.zones:
-        yield Fault(f"{place}.zones", "at least one zone is needed")
-    for zone in privacy.zones:
-        if zone not in zones.values():
-            yield Fault(f"{place}.zones", _unknown("zone", zone, set(zones.values())))
-    if privacy.before is not None and privacy.before not in network.layer_index:
-        yield Fault(f"{place}.before", _unknown("layer", privacy.before, network.layer_index))
-        return
-    stop = 0 if privacy.before is None else network.layer_index[privacy.before]
-    for tensor in network.inputs:
-        home = stream.homes.get(tensor.name, stream.origin)
-        if home in zones and zones[home] not in privacy.zones:
-            yield Fault(
-                f"{place}.zones",
-                f"input '{tensor.name[:80]}' lies on '{home}', whose zone '{zones[home]}' is not "
-                "among them",
-            )
-    for tensor in network.outputs:
-        tagged = tensor.producer is None or tensor.producer < stop
-        if stream.returns and tagged and zones.get(stream.origin) not in (None, *privacy.zones):
-            yield Fault(
-                f"{place}.zones",
-                f"output '{tensor.name[:80]}' is tagged and returns to '{stream.origin}', whose "
-                "zone is not among them",
-            )
-
-
-def _objective_faults(problem: Problem) -> Iterator[Fault]:
-    objective = problem.objective
-    yield from _amounts("objective", objective, "latency", "energy", "cost")
-    for key in (
-        "latency_denominator_seconds",
-        "energy_denominator_joules",
-        "cost_denominator_dollars",
-    ):
-        value, weight = getattr(objective, key), getattr(objective, key.partition("_")[0])
-        if not (math.isfinite(value) and value > 0):
-            yield Fault(f"objective.{key}", "must be a finite positive number")
-        elif math.isinf(weight / value) and math.isfinite(weight):
-            yield Fault(f"objective.{key}", "is so small that the weight divided by it is infinite")
-    if not (objective.latency > 0 or objective.energy > 0 or objective.cost > 0):
-        yield Fault("objective", "at least one weight must be positive")
-    yield from _limits("budgets", problem.budgets, "power_watts", "dollars_per_hour")

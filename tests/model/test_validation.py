@@ -348,3 +348,22 @@ def test_whole_puts_all_layers_on_one_device():
     plan.check(problem)
     assert plan.routes["s"][0].devices == ("b", "b")
     assert plan.kept(problem) == {"o": frozenset(), "b": frozenset({("n", 0), ("n", 1)})}
+
+
+def test_links_are_told_apart_by_their_ends_not_by_their_names():
+    devices = tuple(Device(name=name) for name in ("a", "b", "a->b", "b->c", "c"))
+    costs = {"a": LayerCosts(seconds=(1.0, 1.0))}
+    ends = (("a->b", "c"), ("a", "b->c"))
+    links = tuple(Link(source=s, target=t, bytes_per_second=1.0) for s, t in ends)
+    assert links[0].name == links[1].name
+
+    def make(links):
+        return Problem(
+            networks=(network(costs=costs),),
+            devices=devices,
+            links=links,
+            streams=(Stream(name="s", network="n", origin="a"),),
+        )
+
+    assert len(make(links).link) == 2
+    assert places(lambda: make((*links, links[0]))) == ["links[2]"]

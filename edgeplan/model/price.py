@@ -1,0 +1,269 @@
+"""The price of one request along one route, by the rules of DESIGN §4.
+
+`route_price` walks the request through its stages and lists its transfers by the rules (i) to
+(iii); executing a plan and checking its limits both go by that list.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgeplan.model.network import Network, Tensor, stages
+from edgeplan.model.plan import Route
+from edgeplan.model.problem import Problem, Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Bytes that cross one link for one reason.
+
+    Parameters
+    ----------
+    source, target
+        The link's ends.
+    tensors
+        Names of what crosses; empty where only the latency is charged.
+    bytes, seconds
+        Volume, and time with the latencies charged.
+    """
+
+    source: str
+    target: str
+    tensors: tuple[str, ...]
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagePrice:
+    """One stage of a route.
+
+    Parameters
+    ----------
+    device, first, stop
+        It runs layers ``first`` to ``stop - 1`` on the device.
+    seconds, joules, dollars
+        Of its compute. Joules are above idle where the device charges idle.
+    transfers
+        What arrives before it starts.
+    """
+
+    device: str
+    first: int
+    stop: int
+    seconds: float
+    joules: float
+    dollars: float
+    transfers: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutePrice:
+    """One request along one route.
+
+    Parameters
+    ----------
+    fraction
+        Share of the stream's requests.
+    stages
+        In order.
+    returned
+        Transfers of the results to the origin.
+    latency_seconds
+        All charges added.
+    device_joules
+        Energy drawn at each device: compute, sending, receiving, the origin's waiting.
+    dollars
+        Compute, fees, traffic (energy and provisioned prices are added by the evaluation).
+    """
+
+    fraction: float
+    stages: tuple[StagePrice, ...]
+    returned: tuple[Transfer, ...]
+    latency_seconds: float
+    device_joules: tuple[tuple[str, float], ...]
+    dollars: float
+
+    @property
+    def transfers(self) -> Iterator[Transfer]:
+        """All transfers in order."""
+        for stage in self.stages:
+            yield from stage.transfers
+        yield from self.returned
+
+
+def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
+    """Price one request along one route.
+
+    The origin is stage 0. For consecutive stages a → b on different devices: (i) one latency
+    of link a→b; (ii) each tensor that the stage needs and b neither produced nor received in
+    this request, over the link from its producer (a graph input: from its home; homed off the
+    origin it also pays that link's latency, once per destination). (iii) Results that the
+    origin does not hold return, with one latency per distinct producing device.
+
+    Parameters
+    ----------
+    problem
+        Has devices, links and networks.
+    stream
+        One of its streams.
+    route
+        A device for each layer of the stream's network, as `Plan.check` holds them.
+
+    Returns
+    -------
+    RoutePrice
+        Seconds, joules and dollars of one request; ``inf`` seconds where a device has no time
+        for a stage or a link is missing.
+    """
+    network = problem.network[stream.network]
+    held: dict[str, set[str]] = defaultdict(set)
+    for tensor in network.inputs:
+        held[stream.homes.get(tensor.name, stream.origin)].add(tensor.name)
+    priced = []
+    previous = stream.origin
+    for device, first, stop in stages(route.devices):
+        transfers = tuple(
+            _arrivals(problem, stream, network, route, previous, device, first, stop, held)
+        )
+        held[device].update(
+            tensor.name
+            for tensor in network.tensors
+            if tensor.producer is not None and first <= tensor.producer < stop
+        )
+        priced.append(_stage_price(problem, network, device, first, stop, transfers))
+        previous = device
+    returned = tuple(_returns(problem, stream, network, route, held)) if stream.returns else ()
+
+    joules: dict[str, float] = defaultdict(float)
+    dollars = 0.0
+    compute: dict[str, float] = defaultdict(float)
+    for stage in priced:
+        compute[stage.device] += stage.seconds
+        joules[stage.device] += stage.joules
+        dollars += stage.dollars + problem.device[stage.device].dollars_per_request
+    every = [transfer for stage in priced for transfer in stage.transfers] + list(returned)
+    for transfer in every:
+        link = problem.link.get((transfer.source, transfer.target))
+        if link is not None:
+            joules[link.source] += transfer.bytes * link.send_joules_per_byte
+            joules[link.target] += transfer.bytes * link.receive_joules_per_byte
+            dollars += transfer.bytes * link.dollars_per_byte
+    latency = math.fsum([*(stage.seconds for stage in priced), *(t.seconds for t in every)])
+    origin = problem.device[stream.origin]
+    if stream.waits and not origin.charge_idle and origin.idle_watts:
+        # A route that cannot run waits forever (inf - inf would be no number).
+        waited = latency - compute[origin.name] if math.isfinite(latency) else math.inf
+        joules[origin.name] += origin.idle_watts * waited
+    return RoutePrice(
+        fraction=route.fraction,
+        stages=tuple(priced),
+        returned=returned,
+        latency_seconds=latency,
+        device_joules=tuple(joules.items()),
+        dollars=dollars,
+    )
+
+
+def _stage_price(
+    problem: Problem,
+    network: Network,
+    name: str,
+    first: int,
+    stop: int,
+    transfers: tuple[Transfer, ...],
+) -> StagePrice:
+    device = problem.device[name]
+    costs = network.costs.get(name)
+    seconds = math.inf if costs is None else costs.stage_seconds(first, stop)
+    joules = None if costs is None else costs.stage_joules(first, stop)
+    dollars = None if costs is None else costs.stage_dollars(first, stop)
+    return StagePrice(
+        device=name,
+        first=first,
+        stop=stop,
+        seconds=seconds,
+        joules=times(device.compute_watts, seconds) if joules is None else joules,
+        dollars=times(device.dollars_per_second, seconds) if dollars is None else dollars,
+        transfers=transfers,
+    )
+
+
+def times(price: float, amount: float) -> float:
+    """Return price × amount; what has no price costs nothing, even an infinite amount."""
+    return price * amount if price else 0.0
+
+
+def _arrivals(
+    problem: Problem,
+    stream: Stream,
+    network: Network,
+    route: Route,
+    previous: str,
+    device: str,
+    first: int,
+    stop: int,
+    held: dict[str, set[str]],
+) -> Iterator[Transfer]:
+    """Yield rules (i) and (ii): one transfer per link, and mark the tensors as held."""
+    latencies: dict[str, int] = defaultdict(int)
+    if previous != device:
+        latencies[previous] += 1
+    tensors: dict[str, list[Tensor]] = defaultdict(list)
+    for tensor in network.tensors:
+        needed = any(first <= consumer < stop for consumer in tensor.consumers)
+        made_here = tensor.producer is not None and first <= tensor.producer < stop
+        if not needed or made_here or tensor.name in held[device]:
+            continue
+        if tensor.producer is None:
+            source = stream.homes.get(tensor.name, stream.origin)
+            if source != stream.origin:
+                latencies[source] += 1
+        else:
+            source = route.devices[tensor.producer]
+        tensors[source].append(tensor)
+        held[device].add(tensor.name)
+    for source in dict.fromkeys([*latencies, *tensors]):
+        yield _transfer(problem, source, device, tensors[source], latencies[source])
+
+
+def _returns(
+    problem: Problem,
+    stream: Stream,
+    network: Network,
+    route: Route,
+    held: dict[str, set[str]],
+) -> Iterator[Transfer]:
+    """Yield rule (iii): results that the origin does not hold, one transfer per producer."""
+    tensors: dict[str, list[Tensor]] = defaultdict(list)
+    for tensor in network.outputs:
+        if tensor.name in held[stream.origin]:
+            continue
+        if tensor.producer is None:
+            tensors[stream.homes.get(tensor.name, stream.origin)].append(tensor)
+        else:
+            tensors[route.devices[tensor.producer]].append(tensor)
+    for source, group in tensors.items():
+        yield _transfer(problem, source, stream.origin, group, 1)
+
+
+def _transfer(
+    problem: Problem, source: str, target: str, tensors: list[Tensor], latencies: int
+) -> Transfer:
+    volume = sum(tensor.bytes for tensor in tensors)
+    link = problem.link.get((source, target))
+    seconds = (
+        math.inf
+        if link is None
+        else latencies * link.latency_seconds + volume / link.bytes_per_second
+    )
+    return Transfer(
+        source=source,
+        target=target,
+        tensors=tuple(tensor.name for tensor in tensors),
+        bytes=volume,
+        seconds=seconds,
+    )
