@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     help="Folder for everything that the demo makes.",
 )
 @click.option("--requests", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option("--fresh", is_flag=True, help="Measure again what the store already holds.")
 @json_option
-def command(zoo: Path, output: Path, requests: int, as_json: bool) -> None:
+def command(zoo: Path, output: Path, requests: int, fresh: bool, as_json: bool) -> None:
     """Profile three networks, predict the boards, plan, prove, run, and compare.
 
     A shop: two cameras, a gateway and a cloud machine. Pictures of people must not leave the
@@ -54,7 +55,7 @@ def command(zoo: Path, output: Path, requests: int, as_json: bool) -> None:
     with stop_on_interrupt("what the demo has written") as stop:
         _check_zoo(zoo)
         output.mkdir(parents=True, exist_ok=True)
-        measured = _profiles(zoo, output, stop, quiet=as_json)
+        measured = _profiles(zoo, output, stop, fresh=fresh, quiet=as_json)
         result = _plan(output, measured, stop, quiet=as_json)
         if result.plan is None:
             raise InputError.at(str(output / scene.INSTANCE), "has no feasible plan")
@@ -102,7 +103,7 @@ def _step(number: int, text: str, quiet: bool) -> None:
 
 
 def _profiles(
-    zoo: Path, output: Path, stop: threading.Event, *, quiet: bool
+    zoo: Path, output: Path, stop: threading.Event, *, fresh: bool, quiet: bool
 ) -> Mapping[str, Profile]:
     """Measure every network here, predict it for the boards, and write all profiles."""
     from edgeplan.cli import tables, units
@@ -128,6 +129,7 @@ def _profiles(
                 name=network.name,
                 shapes=dict(network.shapes),
                 max_cuts=network.cuts,
+                fresh=fresh,
                 on_progress=on_progress,
                 stop=stop,
             )
