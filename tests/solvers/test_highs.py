@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from edgeplan.instances.generators import KINDS, random_problem
+from edgeplan.instances.generators import KINDS, random_plan, random_problem
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route, whole
@@ -384,6 +384,34 @@ def test_a_plan_to_start_from_does_not_change_the_answer():
         bad = whole(problem, {stream.name: problem.devices[0].name for stream in problem.streams})
         third = Highs().solve(problem, start=bad)
         assert third.claimed_objective == pytest.approx(alone.claimed_objective, rel=RELATIVE)
+
+
+@pytest.mark.parametrize("seed", [105, 111, 217, 300, 312, 562, 1120])
+def test_a_plan_to_start_from_is_not_given_by_set_solution(seed):
+    # Given so, and with presolve on, HiGHS 1.16.0 claimed wrong prices for these.
+    problem = random_problem(
+        seed,
+        kind=KINDS[seed % 4],
+        layers=3 + seed % 3,
+        devices=3,
+        streams=1 + seed % 3,
+        spans=(seed // 4) % 2 == 1 and seed % 4 != 2,
+        splittable=(seed // 8) % 2 == 1,
+    )
+    plans = (random_plan(problem, seed * 100 + k) for k in range(30))
+    start = next(plan for plan in plans if evaluate(problem, plan).feasible)
+    began, alone = Highs().solve(problem, start=start), Highs().solve(problem)
+    assert began.claimed_objective == pytest.approx(alone.claimed_objective, rel=3e-6)
+    assert not began.message.startswith("solved again")
+
+
+def test_the_plan_to_start_from_is_an_incumbent():
+    problem = large()
+    start = Highs(gap=0.5).solve(problem).plan
+    price = evaluate(problem, start).objective
+    result = Highs(time_limit=8.0).solve(problem, start=start)
+    assert result.plan is not None
+    assert result.claimed_objective <= price * (1 + 1e-6)
 
 
 @pytest.mark.parametrize(
