@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgeplan.cli.group import INFEASIBLE, NO_PLAN
+from edgeplan.cli.group import INFEASIBLE, INTERRUPTED, NO_PLAN
 from edgeplan.cli.interrupt import stop_on_interrupt
 from edgeplan.cli.options import input_argument, json_option, output_option, threads_option
 from edgeplan.cli.output import note, print_json
@@ -100,7 +100,8 @@ def command(
     if result.status == "infeasible":
         raise click.exceptions.Exit(INFEASIBLE)
     if result.plan is None:
-        raise click.exceptions.Exit(NO_PLAN)
+        stopped = result.limit == "interrupted"
+        raise click.exceptions.Exit(INTERRUPTED if stopped else NO_PLAN)
 
 
 def about(result: Result) -> dict[str, object]:

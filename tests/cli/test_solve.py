@@ -170,3 +170,19 @@ def test_limit_without_a_plan_is_exit_code_4(tmp_path):
     assert document["limit"] == "time"
     assert document["plan"] is None
     assert document["evaluation"] is None
+
+
+def test_interrupt_without_a_plan_is_130_and_still_a_document(tmp_path, monkeypatch):
+    from edgeplan import planner
+
+    def stopped(problem, **options):
+        options["stop"].set()
+        return planner_plan(problem, **options)
+
+    planner_plan = planner.plan
+    monkeypatch.setattr(planner, "plan", stopped)
+    path = write_random(tmp_path / "unknown.json", 78, layers=4, devices=3, streams=2)
+    document = invoke_json("solve", path, "--solver", "highs", code=130)
+    assert document["status"] == "unknown"
+    assert document["limit"] == "interrupted"
+    assert document["plan"] is None
