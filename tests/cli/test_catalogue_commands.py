@@ -52,7 +52,7 @@ def test_init_writes_an_instance_that_solves_as_it_stands(tmp_path):
     assert invoke_json("solve", folder / "instance.yaml")["status"] == "optimal"
     again = invoke("init", folder)
     assert again.exit_code == 2
-    assert "instance.yaml" in again.stderr
+    assert "is there already" in again.stderr
     assert invoke("init", folder, "--force").exit_code == 0
 
 
