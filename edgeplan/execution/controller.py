@@ -17,6 +17,7 @@ from pathlib import Path
 from edgeplan.execution.addresses import WorkerAddress
 from edgeplan.execution.local import LocalWorker
 from edgeplan.execution.protocol import (
+    LONGEST_SECONDS,
     SECRET_BYTES,
     Array,
     ConnectionLostError,
@@ -317,7 +318,7 @@ class Controller:
             number = remote.channel.socket.fileno()
             by_number[number] = remote
             poll.register(number, select.POLLIN)
-        ready = poll.poll(seconds * 1000)
+        ready = poll.poll(min(seconds, LONGEST_SECONDS) * 1000)
         if not ready:
             who = "any worker" if device is None else f"the worker of '{device[:80]}'"
             raise ExecutionError(f"no answer from {who} within {seconds:g} seconds")

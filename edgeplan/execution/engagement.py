@@ -62,9 +62,20 @@ class Engagement:
         The frame that opened it.
     folder
         Private folder for parts; emptied at the end.
+    foreign_parts
+        Whether parts may come from elsewhere and are checked before they are opened.
     """
 
-    def __init__(self, channel: Channel, key: bytes, opening: Frame, folder: Path) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        key: bytes,
+        opening: Frame,
+        folder: Path,
+        *,
+        foreign_parts: bool = True,
+    ) -> None:
+        self._foreign_parts = foreign_parts
         self.control = channel
         self.identity = opening.text("session", 64)
         self.device = opening.text("device")
@@ -162,6 +173,12 @@ class Engagement:
         if digest.hexdigest() != sha256:
             self._stored.pop(sha256).unlink(missing_ok=True)
             raise ExecutionError("a part arrived with another hash than announced")
+        if self._foreign_parts:
+            try:
+                _check_part(path)
+            except EdgeplanError:
+                self._stored.pop(sha256).unlink(missing_ok=True)
+                raise
         return {"kind": "ok"}
 
     def _load(self, frame: Frame) -> Mapping[str, object]:
@@ -414,6 +431,15 @@ class Engagement:
     def _report(self, error: BaseException) -> None:
         with contextlib.suppress(ExecutionError):
             self.control.send({"kind": "failed", "why": _words(error)})
+
+
+def _check_part(path: Path) -> None:
+    """Refuse a part with external data: it would have this machine read a file of its own."""
+    from edgeplan.networks._reading import read_structure
+
+    _, external = read_structure(path)
+    if external:
+        raise ExecutionError("a part has external data; parts must hold their own weights")
 
 
 def _known(schedule: Schedule, name: str) -> TensorSpec:

@@ -40,6 +40,8 @@ HANDSHAKE_LIMIT_BYTES = 4096
 PAYLOAD_LIMIT_BYTES = (1 << 31) - 1
 CHUNK_BYTES = 1 << 16
 SECRET_BYTES = 32
+LONGEST_SECONDS = 1e6
+"""`poll` cannot wait much longer than this: its milliseconds are an int."""
 
 WIRE_DTYPES = frozenset(
     f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)
@@ -413,7 +415,8 @@ class Channel:
         poll = select.poll()
         try:
             poll.register(self.socket, select.POLLIN)
-            ready = poll.poll(None if patience_seconds is None else patience_seconds * 1000)
+            longest = None if patience_seconds is None else min(patience_seconds, LONGEST_SECONDS)
+            ready = poll.poll(None if longest is None else longest * 1000)
         except (OSError, ValueError):
             raise ConnectionLostError("the connection was closed") from None
         if not ready:

@@ -49,6 +49,8 @@ class TransferReport:
         The evaluator's time.
     measured
         Wall times from the start at the source to the end at the target.
+    emulated
+        Whether it was held to the time of the problem's link; else the real link was used.
     """
 
     source: str
@@ -57,6 +59,7 @@ class TransferReport:
     bytes: int
     predicted_seconds: float
     measured: Summary
+    emulated: bool
 
     def as_json(self) -> dict[str, object]:
         """Return the report for ``--json``."""
@@ -68,6 +71,7 @@ class TransferReport:
             "predicted_seconds": finite(self.predicted_seconds),
             "measured_seconds": self.measured.median_seconds,
             "measured": self.measured.as_json(),
+            "emulated": self.emulated,
         }
 
 
@@ -264,7 +268,8 @@ class RunReport:
     threads
         Intra-op threads of each worker.
     links_emulated
-        Whether transfers took the time of the problem's links.
+        Whether transfers between workers started here took the time of the problem's links;
+        each transfer says for itself whether it did.
     streams
         In the problem's order.
     folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,9 +26,10 @@ from edgeplan.execution.report import (
 from edgeplan.execution.schedule import Compute, Move, Schedule, steps_of
 from edgeplan.execution.split import SplitNetwork, SplitResult, split
 from edgeplan.model.errors import Fault, InputError, InterruptedRunError
-from edgeplan.model.evaluate import RoutePrice, StagePrice, Transfer, route_price
+from edgeplan.model.evaluate import evaluate
 from edgeplan.model.graph import OnnxSource
 from edgeplan.model.plan import Plan
+from edgeplan.model.price import RoutePrice, StagePrice, Transfer, route_price
 from edgeplan.model.problem import Problem, Stream
 
 LOAD_SECONDS = 300.0
@@ -87,7 +88,8 @@ def run(
     workers
         Workers that listen already, by device name.
     emulate_links
-        Whether transfers take the time of the problem's links; else that of the real ones.
+        Whether transfers between workers that are started here take the time of the problem's
+        links. A link from or to a worker that listens elsewhere is always the real one.
     slow_down
         Hold each stage to the time that was predicted for its device; or, by device name, to
         so many times what it takes here. Such stages are labelled emulated.
@@ -106,8 +108,8 @@ def run(
     Raises
     ------
     InputError
-        If the plan cannot run (a missing link or time), or a network's file is not the one that
-        was profiled.
+        If the plan cannot run (a missing link), would bring a private tensor into a zone where
+        it must not be, or a network's file is not the one that was profiled.
     ExecutionError
         If a worker cannot be reached, refuses the token, fails or dies.
     InterruptedRunError
@@ -121,7 +123,9 @@ def run(
         )
         for stream in problem.streams
     }
-    _check_runs(problem, prices, workers or {}, slow_down)
+    _check_runs(problem, plan, workers or {}, slow_down)
+    # Only what is simulated here can be given another machine's link.
+    emulated = [name for name in problem.device if name not in (workers or {})]
     with tempfile.TemporaryDirectory(prefix="edgeplan-run-") as temporary:
         shared = Path(temporary)
         if on_progress is not None:
@@ -130,7 +134,9 @@ def run(
         reference = "unsplit"
         while reference in problem.device:
             reference += "'"
-        tasks = list(_tasks(problem, prices, parts, reference, emulate_links, slow_down))
+        tasks = list(
+            _tasks(problem, prices, parts, reference, emulated if emulate_links else (), slow_down)
+        )
         devices = dict.fromkeys(d for task in tasks for d in task.timed.devices)
         remote = {name: address for name, address in (workers or {}).items() if name in devices}
         local = (*(name for name in devices if name not in remote), reference)
@@ -352,7 +358,7 @@ def _check_numbers(requests: int, warmup: int, strict_requests: int, threads: in
 
 def _check_runs(
     problem: Problem,
-    prices: Mapping[str, tuple[RoutePrice, ...]],
+    plan: Plan,
     workers: Mapping[str, WorkerAddress],
     slow_down: bool | Mapping[str, float],
 ) -> None:
@@ -367,15 +373,14 @@ def _check_runs(
                 faults.append(Fault(f"slow_down.{name[:80]}", "the instance has no such device"))
             elif not (math.isfinite(factor) and factor > 0):
                 faults.append(Fault(f"slow_down.{name[:80]}", "must be a finite positive number"))
-    for stream, routes in prices.items():
-        for index, price in enumerate(routes):
-            place = f"routes.{stream[:80]}[{index}]"
-            for transfer in price.transfers:
-                if (transfer.source, transfer.target) not in problem.link:
-                    text = f"there is no link {transfer.source[:80]}->{transfer.target[:80]}"
-                    faults.append(Fault(place, text))
+    # Other limits may be broken to see what happens; these must not or cannot be.
+    faults += [
+        Fault(f"routes.{violation.place.removeprefix('stream ')[:80]}", violation.message)
+        for violation in evaluate(problem, plan).violations
+        if violation.kind in ("no link", "privacy")
+    ]
     if faults:
-        raise InputError(dict.fromkeys(faults))
+        raise InputError(faults)
 
 
 def _tasks(
@@ -383,7 +388,7 @@ def _tasks(
     prices: Mapping[str, tuple[RoutePrice, ...]],
     parts: SplitResult,
     reference: str,
-    emulate_links: bool,
+    emulated: Collection[str],
     slow_down: bool | Mapping[str, float],
 ) -> Iterator[_Task]:
     numbers = itertools.count()
@@ -410,8 +415,8 @@ def _tasks(
         for price in prices[stream.name]:
             computes = [_compute(network, stage, hold=False) for stage in price.stages]
             held = [_compute(network, stage, hold=slow_down) for stage in price.stages]
-            plain = steps_of(problem, price, computes, emulate_links=False)
-            timed = steps_of(problem, price, held, emulate_links=emulate_links)
+            plain = steps_of(problem, price, computes, emulated=())
+            timed = steps_of(problem, price, held, emulated=emulated)
             layer_devices = [
                 stage.device for stage in price.stages for _ in range(stage.first, stage.stop)
             ]
@@ -482,6 +487,7 @@ def _report(
             bytes=sum(task.network.specs[name].bytes for name in step.tensors),
             predicted_seconds=transfer.seconds,
             measured=wall[index],
+            emulated=step.seconds is not None,
         )
 
     stages = []

@@ -8,8 +8,8 @@ actor, and hands the request on otherwise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from edgeplan.execution.protocol import (
     Frame,
@@ -224,7 +224,7 @@ def steps_of(
     price: RoutePrice,
     computes: Sequence[Compute],
     *,
-    emulate_links: bool,
+    emulated: Collection[str],
 ) -> tuple[Step, ...]:
     """Return a route's steps: before each stage its transfers, at the end the results'.
 
@@ -236,19 +236,20 @@ def steps_of(
         The route as the evaluator walks it.
     computes
         What its stages run, in order.
-    emulate_links
-        Whether transfers take the time of the problem's links.
+    emulated
+        Devices between which transfers take the time of the problem's links. Where one end is
+        not among them, the real link is what it is.
     """
 
     def move(transfer: Transfer) -> Move:
         link = problem.link.get((transfer.source, transfer.target))
-        emulated = emulate_links and link is not None
-        bandwidth = link.bytes_per_second if link is not None and emulated else math.inf
-        return Move(
-            source=transfer.source,
-            target=transfer.target,
-            tensors=transfer.tensors,
-            seconds=transfer.seconds if emulated else None,
+        move = Move(source=transfer.source, target=transfer.target, tensors=transfer.tensors)
+        if link is None or not {transfer.source, transfer.target} <= set(emulated):
+            return move
+        bandwidth = link.bytes_per_second
+        return replace(
+            move,
+            seconds=transfer.seconds,
             bytes_per_second=bandwidth if math.isfinite(bandwidth) else None,
         )
 

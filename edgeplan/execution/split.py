@@ -7,6 +7,7 @@ networks and layers, which are untrusted: only letters, digits, dot, dash and un
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -26,6 +27,11 @@ from edgeplan.model.problem import Problem
 MANIFEST = "manifest.json"
 FORMAT = 1
 PREPARE_SECONDS = 60.0
+_MANIFEST_LIMIT_BYTES = 16 << 20
+_NAME = r"(?![._-])[A-Za-z0-9._-]+"
+_PART_FILE = re.compile(
+    rf'"file": "([0-9]{{2,}}-{_NAME}/(?:whole|[0-9]{{3,}}-[0-9]{{3,}}-{_NAME})\.onnx)"'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +122,8 @@ def split(
     sources
         ONNX file of each network, by the network's name.
     folder
-        Where to write; made if absent. Files of the same name are replaced; what an earlier split
-        left beside them stays, and the manifest does not name it.
+        Where to write; made if absent. The parts that an earlier split left there, as its
+        manifest names them, are replaced or removed; other files stay.
 
     Returns
     -------
@@ -141,6 +147,7 @@ def split(
             )
     _check_sources(spans, sources)
     folder.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier_parts(folder)
     networks: dict[str, SplitNetwork] = {}
     with tempfile.TemporaryDirectory(prefix=".split-", dir=folder) as scratch:
         for index, (name, wanted) in enumerate(spans.items()):
@@ -150,7 +157,36 @@ def split(
             )
     manifest = folder / MANIFEST
     _write(manifest, json.dumps(_manifest(problem, plan, sources, networks, folder), indent=1))
+    written = {part.path for network in networks.values() for part in network.parts.values()}
+    written.update(network.whole.path for network in networks.values())
+    for path in earlier - written:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: something else is there
+            path.parent.rmdir()
     return SplitResult(folder=folder, manifest=manifest, networks=networks)
+
+
+def _earlier_parts(folder: Path) -> set[Path]:
+    """Return the parts that the manifest of an earlier split names and this module could write.
+
+    A manifest is a file like any other: only plain files just two levels below the folder, with
+    names as `_part_name` makes them, are taken for parts.
+    """
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            text = file.read(_MANIFEST_LIMIT_BYTES).decode()
+    except (OSError, UnicodeDecodeError):
+        return set()
+    if '"kind": "split"' not in text:
+        return set()
+    names = {match[1] for match in _PART_FILE.finditer(text)}
+    return {
+        path
+        for name in names
+        if (path := folder / name).is_file()
+        and not path.is_symlink()
+        and not path.parent.is_symlink()
+    }
 
 
 def safe_name(name: str) -> str:

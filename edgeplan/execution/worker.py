@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -30,6 +32,7 @@ from edgeplan.model.errors import ExecutionError, InputError
 CONNECTIONS = 64
 BUSY_SECONDS = 2.0
 HANDSHAKE_SECONDS = 15.0
+POLL_SECONDS = 0.1
 
 
 class Worker:
@@ -43,9 +46,14 @@ class Worker:
         The shared secret.
     folder
         Private folder for the parts of whoever uses the worker.
+    foreign_parts
+        Whether parts may come from elsewhere and are checked before they are opened.
     """
 
-    def __init__(self, listener: socket.socket, token: str, folder: Path) -> None:
+    def __init__(
+        self, listener: socket.socket, token: str, folder: Path, *, foreign_parts: bool = True
+    ) -> None:
+        self._foreign_parts = foreign_parts
         self._listener = listener
         self._token = token.encode()
         self._folder = folder
@@ -61,34 +69,48 @@ class Worker:
 
     def serve(self, stop: threading.Event | None = None) -> None:
         """Accept connections until ``stop`` is set (or a signal raises)."""
-        self._listener.settimeout(0.5)
+        self._listener.settimeout(POLL_SECONDS)
         try:
             while stop is None or not stop.is_set():
                 try:
                     sock, _ = self._listener.accept()
                 except TimeoutError:
                     continue
-                if not self._free.acquire(blocking=False):
-                    sock.close()
+                except OSError:
+                    # A client that left while it waited, or no descriptor free for it: neither
+                    # may end the worker.
+                    time.sleep(POLL_SECONDS)
                     continue
-                threading.Thread(target=self._connection, args=(sock,), daemon=True).start()
+                self._welcome(sock)
         finally:
             self._listener.close()
             if self._engagement is not None:
                 self._engagement.close()
 
-    def _connection(self, sock: socket.socket) -> None:
-        channel = Channel(sock)
+    def _welcome(self, sock: socket.socket) -> None:
+        """Serve a connection in a thread of its own, if there is room for one more."""
+        if not self._free.acquire(blocking=False):
+            sock.close()
+            return
+        try:
+            channel = Channel(sock)
+            threading.Thread(target=self._connection, args=(channel,), daemon=True).start()
+        except (OSError, RuntimeError):  # it left already, or no thread could be started
+            sock.close()
+            self._free.release()
+
+    def _connection(self, channel: Channel) -> None:
         # Who dribbles bytes gets no longer than who is silent.
         limit = threading.Timer(HANDSHAKE_SECONDS, channel.close)
         limit.daemon = True
-        limit.start()
         try:
+            limit.start()
             realm, key = welcome(channel, self._secret_of)
             limit.cancel()
             frame = channel.receive(10.0)
             if realm == "token" and frame.kind == "open":
-                self._engage(Engagement(channel, key, frame, self._folder))
+                foreign = self._foreign_parts
+                self._engage(Engagement(channel, key, frame, self._folder, foreign_parts=foreign))
             elif realm != "token" and frame.kind == "peer":
                 engagement = self._engagement
                 if engagement is not None and engagement.identity == realm:
@@ -130,6 +152,7 @@ def serve(
     *,
     announce: Callable[[str], object],
     stop: threading.Event | None = None,
+    warn: Callable[[str], object] | None = None,
 ) -> None:
     """Run a worker until it is interrupted.
 
@@ -143,6 +166,8 @@ def serve(
         Called with one line of JSON, ``{"listening": "HOST:PORT"}``, once it listens.
     stop
         Ends it when set.
+    warn
+        Called with what is unwise though possible: a token file that others may read.
 
     Raises
     ------
@@ -154,6 +179,8 @@ def serve(
     host, port = parse_address(address, "--listen")
     try:
         token = clean_token(token_file.read_text(encoding="utf-8"), "--token-file")
+        if warn is not None and token_file.stat().st_mode & 0o077:
+            warn(f"others may read the token: chmod 600 {shlex.quote(str(token_file)[:80])}")
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise InputError.at("--token-file", f"cannot be read: {reason}") from None
@@ -190,7 +217,9 @@ def local_main(config: dict[str, str]) -> NoReturn:
         ``token``, ``folder`` (the worker's own) and ``shared`` (the controller's, which is
         removed should the controller have died) as read from standard input.
     """
-    worker = Worker(listen("127.0.0.1", 0), config["token"], Path(config["folder"]))
+    folder = Path(config["folder"])
+    # The one that holds the token is the process that started this one.
+    worker = Worker(listen("127.0.0.1", 0), config["token"], folder, foreign_parts=False)
 
     def leave() -> None:
         if sys.stdin.buffer.read() != GOODBYE:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from onnx import TensorProto, helper
 
 from edgeplan.execution import protocol
 from edgeplan.execution import worker as worker_module
@@ -403,12 +404,74 @@ def test_a_worker_refuses_a_part_whose_hash_is_wrong(worker: WorkerAddress, tmp_
             controller.send_parts("d", {"0" * 64: part})
         with pytest.raises(ExecutionError, match="another hash than announced"):
             controller.ask("d", {"kind": "part", "sha256": "0" * 64}, payload=b"something")
-        sha256 = hashlib.sha256(b"something").hexdigest()
-        controller.ask("d", {"kind": "part", "sha256": sha256}, payload=b"something")
         with pytest.raises(ExecutionError, match="was not sent"):
             controller.load("d", "strict", ["1" * 64], 5.0)
-        with pytest.raises(ExecutionError, match="the worker of 'd'"):
-            controller.load("d", "strict", [sha256], 5.0)
+
+
+def _with_weights_of(location: str) -> bytes:
+    """Return a network that would read its weights from a file."""
+    weights = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4])
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value=location)
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], [weights])
+    content: bytes = helper.make_model(graph).SerializeToString()
+    return content
+
+
+def test_a_worker_reads_no_file_of_its_own_for_a_part(
+    worker: WorkerAddress, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_bytes(bytes(16))
+    (tmp_path / "worker" / "secret").write_bytes(bytes(16))
+    for content, words in (
+        (b"something", "is not an ONNX file"),
+        (_with_weights_of("../secret"), "lies outside"),
+        (_with_weights_of(str(tmp_path / "secret")), "lies outside"),
+        (_with_weights_of("secret"), "external data; parts must hold their own weights"),
+    ):
+        sha256 = hashlib.sha256(content).hexdigest()
+        with Controller({"d": worker}, {}, threads=1) as controller:
+            with pytest.raises(ExecutionError, match=words):
+                controller.ask("d", {"kind": "part", "sha256": sha256}, payload=content)
+            # It is gone: nothing can open it.
+            with pytest.raises(ExecutionError, match="was not sent"):
+                controller.load("d", "strict", [sha256], 5.0)
+    (tmp_path / "worker" / "secret").unlink()
+
+
+class Grumbling:
+    """A listener whose first `accept` fails, as one does whose client has left already."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        self.failed = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.listener, name)
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if not self.failed:
+            self.failed = True
+            raise ConnectionAbortedError
+        return self.listener.accept()
+
+
+def test_a_client_that_left_does_not_end_a_worker(tmp_path: Path) -> None:
+    listener = Grumbling(listen("127.0.0.1", 0))
+    server = Worker(listener, TOKEN, tmp_path)  # type: ignore[arg-type]
+    stop = threading.Event()
+    thread = threading.Thread(target=server.serve, args=(stop,))
+    thread.start()
+    try:
+        address = WorkerAddress(host="127.0.0.1", port=server.address[1], token=TOKEN)
+        with Controller({"d": address}, {}, threads=1) as controller:
+            assert controller.ask("d", {"kind": "ping"}, "pong").integer("ns") > 0
+        assert listener.failed
+    finally:
+        stop.set()
+        thread.join(10)
 
 
 def test_inputs_that_are_not_planned_are_refused(worker: WorkerAddress) -> None:

@@ -93,6 +93,45 @@ def test_splitting_again_replaces_the_files(
         assert hashlib.sha256(part.path.read_bytes()).hexdigest() == part.sha256
 
 
+def test_parts_of_an_earlier_split_go_and_nothing_else(
+    problem: Make, spread: Spread, sources: Sources, folder: Path, tmp_path: Path
+) -> None:
+    first = problem("chain", "skip")
+    split(first, spread(first, "abc"), sources, folder)
+    (folder / "01-skip" / "notes.txt").write_text("mine")
+    (folder / "02-mine").mkdir()
+    (folder / "02-mine" / "whole.onnx").write_text("mine")
+    second = problem("ends")
+    result = split(second, spread(second, "ab"), sources, folder)
+    written = {part.path for part in result.parts} | {result.networks["ends"].whole.path}
+    kept = {folder / "01-skip" / "notes.txt", folder / "02-mine" / "whole.onnx"}
+    assert {path for path in folder.rglob("*") if path.is_file()} == {
+        *written, *kept, result.manifest
+    }  # fmt: skip
+    assert not (folder / "00-chain").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../outside.onnx", "00-x/../../outside.onnx", "..-x/whole.onnx", "00-link/whole.onnx"],
+)
+def test_a_forged_manifest_removes_nothing(
+    name: str, problem: Make, spread: Spread, sources: Sources, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside.onnx").write_text("mine")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "whole.onnx").write_text("mine")
+    folder.mkdir()
+    (folder / "00-x").mkdir()
+    (folder / "00-link").symlink_to(tmp_path / "other")
+    manifest = {"kind": "split", "networks": [{"whole": {"file": name}}]}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    instance = problem("chain")
+    split(instance, spread(instance, "ab"), sources, folder)
+    assert (tmp_path / "outside.onnx").read_text() == "mine"
+    assert (tmp_path / "other" / "whole.onnx").read_text() == "mine"
+
+
 def test_hostile_names_stay_in_the_folder(
     problem: Make, spread: Spread, sources: Sources, folder: Path, tmp_path: Path
 ) -> None:

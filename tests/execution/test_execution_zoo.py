@@ -21,9 +21,9 @@ ZOO = Path(__file__).parents[2] / ".zoo"
     "name",
     [
         "squeezenet",
-        "ppocr_cls",
         "minilm",
         "silero_vad",
+        pytest.param("ppocr_cls", marks=pytest.mark.long),
         pytest.param("densenet121", marks=pytest.mark.long),
         pytest.param("resnet50", marks=pytest.mark.long),
         pytest.param("ppocr_det", marks=pytest.mark.long),
