@@ -5,13 +5,16 @@ operations and *B* bytes per second is max(f / F, b / B) (Williams, Waterman, Pa
 *Roofline*, Communications of the ACM 52(4), 2009). No machine reaches it; how far a span
 stays below it is measured here and taken to be the same there:
 
-    time there = (time here − fixed here) × roofline there / roofline here + fixed there
+    time there = max(time here × r, (time here − fixed here) × r + fixed there),
+    r = roofline there / roofline here
 
 Rooflines of a span are sums over its nodes. *Fixed* is what entering a part costs whatever it
-computes: here the profile's boundary cost, there the catalogue's ``overhead_seconds``; where
-the catalogue has none the fixed part is scaled like the rest. The assumption, that a span
-reaches the same fraction of its roofline there as here, is the weak point: it ignores caches,
-kernels and number formats. So every result is labelled ``predicted`` and says from what.
+computes: here the profile's boundary cost, there the catalogue's ``overhead_seconds`` (where it
+has none, time here × r). Of the two readings the dearer is taken: the boundary cost is a small
+difference of measured times, and a noisy one must not make small parts look cheap, or plans that
+split would win by noise. The assumption, that a span reaches the same fraction of its roofline
+there as here, is the weak point: it ignores caches, kernels and number formats. So every result
+is labelled ``predicted`` and says from what.
 """
 
 from __future__ import annotations
@@ -143,12 +146,12 @@ def predict(
 
 
 def _seconds(here: float, ratio: float, fixed_here: float, fixed_there: float | None) -> float:
-    # Written as changes to the time here, so that equal figures return it to the last bit.
+    plain = here * ratio
     if fixed_there is None:
-        return here * ratio
-    if here < fixed_here:  # less than a boundary: all of it is taken to be fixed
-        return here * (fixed_there / fixed_here)
-    return here + (here - fixed_here) * (ratio - 1.0) + (fixed_there - fixed_here)
+        return plain
+    fixed = min(fixed_here, here)
+    # Written as a change to the time here, so that equal figures return it to the last bit.
+    return max(plain, here + (here - fixed) * (ratio - 1.0) + (fixed_there - fixed))
 
 
 def _check_device(device: CatalogueDevice) -> None:
