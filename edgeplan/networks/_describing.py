@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import onnx
-import onnxruntime
 
 from edgeplan.model.errors import NetworkError
 from edgeplan.model.graph import Graph, Node, SharedConstant, Value
 from edgeplan.networks import counting, sessions
 from edgeplan.networks._reading import MAX_TENSOR_BYTES, subgraphs
+from edgeplan.networks._runtime import open_model, refusals
 from edgeplan.networks.cuts import find_cuts
 
 SMALL_INPUT_BYTES = 2**16
@@ -192,31 +192,14 @@ def _run(
     probe.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in missing if name not in outputs
     )
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
     wanted = [
         (value.name, _numpy_type(value.type.tensor_type.elem_type), known[1])
         for value in model.graph.input
         if (known := found[value.name]) is not None and known[1] is not None
     ]
-    try:
-        session = onnxruntime.InferenceSession(
-            probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        results = session.run(missing, sessions.draw(wanted, 0))
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  (the runtime's classes share no base but this)
-        if "allocate" in str(error) or "bad_alloc" in str(error):
-            raise MemoryError from None
-        text = " ".join(str(error).split())
-        sizes = "; ".join(f"{name}={','.join(map(str, shape))}" for name, _, shape in wanted)
-        raise NetworkError.at(
-            file,
-            f"does not run with the shapes {sizes[:160]} (--shape sets others): {text[:300]}",
-        ) from None
+    sizes = "; ".join(f"{name}={','.join(map(str, shape))}" for name, _, shape in wanted)
+    with refusals(file, f"does not run with the shapes {sizes[:160]} (--shape sets others)"):
+        results = open_model(probe, "off").run(missing, sessions.draw(wanted, 0))
     shown: dict[str, tuple[int, tuple[int, ...] | None] | None] = {}
     for name, result in zip(missing, results, strict=True):
         if hasattr(result, "shape") and result.dtype.kind in "fiub":

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-import onnxruntime
 
-from edgeplan.model.errors import NetworkError
 from edgeplan.networks._reading import all_nodes, graphs
+from edgeplan.networks._runtime import open_model, refusals
 
 
 def fold(model: onnx.ModelProto, scratch: Path, file: str) -> onnx.ModelProto:
@@ -33,23 +32,8 @@ def fold(model: onnx.ModelProto, scratch: Path, file: str) -> onnx.ModelProto:
         If the runtime refuses the model.
     """
     target = scratch / "optimised.onnx"
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(target)
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    try:
-        onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  (the runtime's classes share no base but this)
-        if "allocate" in str(error) or "bad_alloc" in str(error):
-            raise MemoryError from None
-        text = " ".join(str(error).split())
-        raise NetworkError.at(file, f"ONNX Runtime cannot load it: {text[:300]}") from None
+    with refusals(file, "ONNX Runtime cannot load it"):
+        open_model(model, "basic", target)
     folded = onnx.load(str(target))
     target.unlink()
     _tidy(folded, _names(model))

@@ -12,6 +12,7 @@ from edgeplan.networks import counting
 from edgeplan.networks._describing import annotate, describe, save
 from edgeplan.networks._folding import fold
 from edgeplan.networks._pinning import choose, normalise, pin
+from edgeplan.networks._pooling import mark
 from edgeplan.networks._reading import all_nodes, hash_files, read, subgraphs
 
 
@@ -45,6 +46,7 @@ def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, 
     _check_outputs(folded, name)
     values = annotate(folded, chosen, name)
     graph = describe(folded, values, elements, weight_bytes, file_bytes)
+    mark(folded, Path(scratch), name)
     save(folded, Path(scratch) / "folded.onnx")
     return {
         "graph": dataclasses.asdict(graph),

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgeplan.model.errors import NetworkError
 from edgeplan.networks._pinning import choose, normalise
 from edgeplan.networks._reading import read
+from edgeplan.networks._runtime import open_model, refusals
 from edgeplan.networks.sessions import draw
 
 Array = NDArray[Any]
@@ -189,22 +189,8 @@ def _run(
         [onnx.ValueInfoProto(name=name) for name in _outputs(node)],
     )
     model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        return list(session.run(None, inputs))
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  (the runtime's classes share no base but this)
-        text = " ".join(str(error).split())
-        raise NetworkError.at(
-            file, f"node '{node.name[:80]}' ({node.op_type}) does not run: {text[:300]}"
-        ) from None
+    with refusals(file, f"node '{node.name[:80]}' ({node.op_type[:80]}) does not run"):
+        return list(open_model(model, "off").run(None, inputs))
 
 
 def _outputs(node: onnx.NodeProto) -> Iterator[str]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Container, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeplan.model.errors import InputError, NetworkError
 from edgeplan.networks.files import replacing
+
+if TYPE_CHECKING:
+    import onnx
+
+PLAIN_POOLS = "edgeplan.plain_pools"
+"""Key of a folded file's metadata: what its plain global poolings make (JSON, names)."""
 
 
 def extract(
@@ -20,7 +28,9 @@ def extract(
     Walks back from the outputs to the inputs with onnx_ir, which follows outer values that
     subgraphs capture (the extractor of onnx.utils silently loses them). Constants come along;
     so does whatever derives from graph inputs that are among ``inputs`` (replicated nodes).
-    Operator sets, IR version, metadata and functions stay.
+    Operator sets, IR version, metadata and functions stay. A global pooling at the head of the
+    part reads through a reshape to the same sizes where ONNX Runtime would otherwise choose
+    another kernel for it than in the whole (`edgeplan.networks._pooling` says when and why).
 
     Parameters
     ----------
@@ -68,6 +78,7 @@ class Splitter:
         self._known = onnx_ir.convenience.create_value_mapping(
             self._model.graph, include_subgraphs=False
         )
+        self._plain = frozenset(json.loads(self._model.metadata_props.get(PLAIN_POOLS, "[]")))
 
     def extract(
         self,
@@ -110,9 +121,12 @@ class Splitter:
             model_version=model.model_version,
             doc_string=model.doc_string,
             functions=list(model.functions.values()),
-            metadata_props=dict(model.metadata_props),
+            metadata_props={
+                key: text for key, text in model.metadata_props.items() if key != PLAIN_POOLS
+            },
         )
         proto = onnx_ir.to_proto(part)
+        _keep_plain(proto, self._plain, self._known)
         try:
             if check:
                 onnx.checker.check_model(proto)
@@ -122,3 +136,35 @@ class Splitter:
         with replacing(target, durable=False) as temporary:
             temporary.write_bytes(proto.SerializeToString())
         return target
+
+
+def _keep_plain(part: onnx.ModelProto, plain: frozenset[str], taken: Container[str]) -> None:
+    """Give the part's inputs an edge to those poolings that shall not be blocked.
+
+    A reshape copies nothing and is not optimised away, as an Identity would be.
+    """
+    import onnx
+
+    graph = part.graph
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in graph.input}
+    for index in reversed(range(len(graph.node))):
+        node = graph.node[index]
+        if node.op_type != "GlobalAveragePool" or node.output[0] not in plain:
+            continue
+        source = node.input[0]
+        if source not in ranks:
+            continue
+        same = f"{node.output[0]}.read"
+        while same in taken or f"{same}.sizes" in taken:
+            same += "_"
+        sizes = f"{same}.sizes"
+        node.input[0] = same
+        graph.node.insert(
+            index, onnx.helper.make_node("Reshape", [source, sizes], [same], name=same)
+        )
+        # 0 stands for the size that is there.
+        graph.initializer.append(
+            onnx.helper.make_tensor(
+                sizes, onnx.TensorProto.INT64, [ranks[source]], [0] * ranks[source]
+            )
+        )

@@ -208,13 +208,6 @@ def test_reweighted_networks_tell_inputs_apart(prepared, name):
     assert np.abs(first - second).max() > 1e-3 * scale
 
 
-# Cuts just before a global pooling whose other reader multiplies it in again. At the head of a
-# part ONNX Runtime (1.32) pools in its blocked layout, amid the whole network it does not: the
-# sums round differently. That network's own optimised and unoptimised runs differ by 2e-6 to
-# 3e-5 of the output's scale (whatever the input), so 1e-6 cannot be had at these two cuts.
-OTHER_KERNEL = {"ppocr_rec": {190, 214}}
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("name", REAL)
 def test_every_single_tensor_cut(prepared, compare, name, capsys):
@@ -236,6 +229,4 @@ def test_every_single_tensor_cut(prepared, compare, name, capsys):
         )
     assert not failed
     assert equal == len(cuts)
-    beyond = {position for position, value in worst.items() if value > 1e-6}
-    assert beyond <= OTHER_KERNEL.get(name, set())
-    assert max(worst.values()) <= 1e-5
+    assert max(worst.values()) <= 1e-6
