@@ -54,7 +54,7 @@ def command(
     """Run PLAN of INSTANCE: one worker per device, links emulated, and compare with the prices.
 
     Reports per stage and end to end what was predicted and measured, and whether the outputs
-    equal those of the unsplit networks. Links of workers elsewhere are what they are.
+    equal those of the unsplit networks. Links from or to a worker elsewhere are what they are.
     """
     from edgeplan.execution.run import run
 
@@ -69,7 +69,6 @@ def command(
             threads=threads,
             seed=seed,
             workers=addresses,
-            emulate_links=workers is None,
             slow_down=slow_down,
             on_progress=on_progress,
             stop=stop.is_set,

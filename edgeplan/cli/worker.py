@@ -30,5 +30,5 @@ def command(listen: str, token_file: Path, as_json: bool) -> None:
     from edgeplan.execution.worker import serve
 
     with stop_on_interrupt("nothing") as stop:
-        serve(listen, token_file, announce=click.echo, stop=stop)
+        serve(listen, token_file, announce=click.echo, stop=stop, warn=note)
     note("the worker has stopped")
