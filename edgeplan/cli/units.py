@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 MISSING = "–"
 
@@ -137,3 +138,8 @@ def number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return MISSING
     return f"{value:.6g}"
+
+
+def limit(unit: Callable[[float | None], str], value: float) -> str:
+    """Return a limit in a unit of this module, or the sign for none."""
+    return MISSING if math.isinf(value) else unit(value)

@@ -1,0 +1,26 @@
+"""Everything that is printed for people, by what it shows."""
+
+from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
+from edgeplan.cli.tables.instances import instance
+from edgeplan.cli.tables.plans import decision, loads, plan, stages, totals, violations
+from edgeplan.cli.tables.profiles import profile
+from edgeplan.cli.tables.runs import run_report
+from edgeplan.cli.tables.table import console, facts, say, show
+
+__all__ = [
+    "catalogue",
+    "catalogue_entry",
+    "console",
+    "decision",
+    "facts",
+    "instance",
+    "loads",
+    "plan",
+    "profile",
+    "run_report",
+    "say",
+    "show",
+    "stages",
+    "totals",
+    "violations",
+]

@@ -1,0 +1,124 @@
+"""Instances: networks, devices, links, streams, objective."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from edgeplan.cli import units
+from edgeplan.cli.tables.table import facts, show
+
+if TYPE_CHECKING:
+    from edgeplan.model.problem import Privacy, Problem
+
+
+def instance(problem: Problem) -> None:
+    """Print networks, devices, links, streams and objective of a problem."""
+    show(
+        "Networks",
+        ("network", ">layers", ">weights", ">peak activation", "devices with times", "form"),
+        (
+            (
+                network.name,
+                len(network.layers),
+                units.size(sum(layer.weight_bytes for layer in network.layers)),
+                units.size(max(layer.activation_bytes for layer in network.layers)),
+                ", ".join(network.costs),
+                network.form,
+            )
+            for network in problem.networks
+        ),
+    )
+    show(
+        "Devices",
+        (
+            "device", "tier", "zone", ">memory", "?>active", "?>idle", "?>replicas",
+            "?>$/s", "?>$/hour", "?>$/request", "?>busy at most",
+        ),
+        (
+            (
+                device.name,
+                device.tier,
+                device.zone,
+                units.limit(units.size, device.memory_bytes),
+                units.watts(device.active_watts),
+                units.watts(device.idle_watts) + (" charged" if device.charge_idle else ""),
+                device.replicas,
+                units.dollars(device.dollars_per_second),
+                units.dollars(device.dollars_per_hour),
+                units.dollars(device.dollars_per_request),
+                units.percent(device.utilisation_cap),
+            )
+            for device in problem.devices
+        ),
+    )  # fmt: skip
+    show(
+        "Links",
+        (
+            "link",
+            ">bandwidth",
+            ">latency",
+            "?>send J/MB",
+            "?>receive J/MB",
+            "?>$/GB",
+            "?contention",
+        ),
+        (
+            (
+                link.name,
+                units.bandwidth(link.bytes_per_second),
+                units.seconds(link.latency_seconds),
+                f"{link.send_joules_per_byte * 1e6:.3g}",
+                f"{link.receive_joules_per_byte * 1e6:.3g}",
+                f"{link.dollars_per_byte * 1e9:.3g}",
+                link.contention,
+            )
+            for link in problem.links
+        ),
+    )
+    show(
+        "Streams",
+        ("stream", "network", "origin", ">rate", ">deadline", "privacy", "pins and bans"),
+        (
+            (
+                stream.name,
+                stream.network,
+                stream.origin,
+                f"{stream.rate_per_second:.4g} /s",
+                units.limit(units.seconds, stream.deadline_seconds),
+                _privacy(stream.privacy),
+                f"{len(stream.pins)} pins, {len(stream.bans)} bans"
+                if stream.pins or stream.bans
+                else "",
+            )
+            for stream in problem.streams
+        ),
+    )
+    objective = problem.objective
+    parts = [
+        f"{weight:g} × {name}" + (f" / {scale:g} {unit}" if scale != 1 else f" [{unit}]")
+        for name, unit, weight, scale in (
+            ("latency", "s", objective.latency, objective.latency_denominator_seconds),
+            ("energy", "J", objective.energy, objective.energy_denominator_joules),
+            ("cost", "$", objective.cost, objective.cost_denominator_dollars),
+        )
+        if weight
+    ]
+    pairs: dict[str, object] = {
+        "minimise": " + ".join(parts),
+        "aggregate": objective.aggregate,
+        "capacity": problem.capacity,
+        "waiting": problem.waiting,
+    }
+    if not math.isinf(problem.budgets.power_watts):
+        pairs["power budget"] = units.watts(problem.budgets.power_watts)
+    if not math.isinf(problem.budgets.dollars_per_hour):
+        pairs["money budget"] = units.dollars(problem.budgets.dollars_per_hour) + "/h"
+    facts("Objective and limits", pairs)
+
+
+def _privacy(privacy: Privacy | None) -> str:
+    if privacy is None:
+        return ""
+    what = "input" if privacy.before is None else f"all before {privacy.before}"
+    return f"{what} stays in {', '.join(privacy.zones)}"

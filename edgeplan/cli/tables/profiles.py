@@ -1,0 +1,70 @@
+"""Profiles: what a network's parts cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgeplan.cli import units
+from edgeplan.cli.output import clean_text
+from edgeplan.cli.tables.table import facts, show
+
+if TYPE_CHECKING:
+    from edgeplan.model.profile import Profile
+
+
+def profile(measured: Profile) -> None:
+    """Print what a profile says of a network: counts, whole time, parts, machine."""
+    graph, machine = measured.graph, measured.machine
+    whole = measured.whole
+    facts(
+        f"Profile of {clean_text(measured.network)}",
+        {
+            "file": f"{measured.onnx} ({units.size(graph.file_bytes)}, "
+            f"sha256 {measured.sha256[:12]})",
+            "device": f"{measured.device} ({measured.basis}: {measured.basis_detail})",
+            "nodes": units.count(len(graph.nodes)),
+            "placed layers": units.count(len(measured.layers)),
+            "cuts": f"{len(graph.cuts)}, {len(graph.single_cuts)} of a single tensor",
+            "parameters": f"{units.count(graph.parameters)} ({units.size(graph.weight_bytes)})",
+            "multiply-accumulates": units.count(graph.macs)
+            + (f" (not counted: {', '.join(graph.uncounted[:8])})" if graph.uncounted else ""),
+            "whole": f"{units.seconds(whole.median_seconds)} median, "
+            f"MAD {units.seconds(whole.mad_seconds)}, CPU {units.seconds(whole.cpu_seconds)}, "
+            f"{whole.runs} runs",
+            "boundary": units.seconds(measured.boundary_seconds) + " per additional part",
+            "energy": "by the device's watts"
+            if measured.energy_basis is None
+            else measured.energy_basis,
+            "machine": f"{machine.cpu}, {machine.cores} cores, {machine.threads} threads, "
+            f"onnxruntime {machine.onnxruntime}, {machine.provider}",
+            "made": measured.created,
+        },
+    )
+    rows: list[Sequence[object]] = []
+    crossing = {cut.position: cut for cut in graph.cuts}
+    stops = (*measured.positions, len(graph.nodes))
+    for index, layer in enumerate(measured.layers):
+        timing = measured.spans[index][0]
+        cut = crossing.get(stops[index]) if index < len(stops) else None
+        rows.append(
+            (
+                index,
+                layer.name,
+                units.size(layer.weight_bytes),
+                units.size(layer.activation_bytes),
+                units.seconds(timing.median_seconds),
+                units.seconds(timing.mad_seconds),
+                timing.basis,
+                "" if cut is None else units.size(cut.bytes),
+                "" if cut is None else len(cut.tensors) + len(cut.inputs),
+            )
+        )
+    show(
+        "Layers",
+        (
+            ">#", "layer", ">weights", ">peak activation", ">alone", ">MAD", "basis",
+            ">bytes after", ">tensors",
+        ),
+        rows,
+    )  # fmt: skip
