@@ -16,6 +16,11 @@ from edgeplan.model.errors import Fault, InputError
 
 CostForm = Literal["layers", "spans"]
 
+LARGEST = 1e30
+"""Largest finite amount in any unit: sums and products of such amounts never overflow."""
+
+_TOO_LARGE = f"must be at most {LARGEST:g}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -229,16 +234,14 @@ def _network_faults(network: Network) -> Iterator[Fault]:
             yield Fault(f"layers[{index}].name", f"'{layer.name[:80]}' is used twice")
         seen.add(layer.name)
         for key in ("weight_bytes", "activation_bytes"):
-            if getattr(layer, key) < 0:
-                yield Fault(f"layers[{index}].{key}", "must not be negative")
+            yield from _bytes_faults(f"layers[{index}].{key}", getattr(layer, key))
     seen = set()
     for index, tensor in enumerate(network.tensors):
         place = f"tensors[{index}]"
         if tensor.name in seen:
             yield Fault(f"{place}.name", f"'{tensor.name[:80]}' is used twice")
         seen.add(tensor.name)
-        if tensor.bytes < 0:
-            yield Fault(f"{place}.bytes", "must not be negative")
+        yield from _bytes_faults(f"{place}.bytes", tensor.bytes)
         earliest = -1 if tensor.producer is None else tensor.producer
         if tensor.producer is not None and not 0 <= tensor.producer < count:
             yield Fault(f"{place}.producer", f"there is no layer {tensor.producer}")
@@ -264,8 +267,9 @@ def _cost_faults(place: str, costs: Costs, count: int) -> Iterator[Fault]:
     if costs.memory_bytes is not None:
         if len(costs.memory_bytes) != count:
             yield Fault(f"{place}.memory_bytes", f"needs {count} entries, one per layer")
-        if any(value < 0 for value in costs.memory_bytes):
-            yield Fault(f"{place}.memory_bytes", "must not be negative")
+        extremes = [min(costs.memory_bytes, default=0), max(costs.memory_bytes, default=0)]
+        for value in extremes:
+            yield from _bytes_faults(f"{place}.memory_bytes", value)
     tables: dict[str, Sequence[Sequence[float]]] = {}
     if isinstance(costs, LayerCosts):
         shape = [count]
@@ -277,6 +281,8 @@ def _cost_faults(place: str, costs: Costs, count: int) -> Iterator[Fault]:
         for key in ("boundary_seconds", "cv2"):
             if not (math.isfinite(value := getattr(costs, key)) and value >= 0):
                 yield Fault(f"{place}.{key}", "must be a finite number, not negative")
+            elif value > LARGEST:
+                yield Fault(f"{place}.{key}", _TOO_LARGE)
     else:
         shape = list(range(count, 0, -1))
         tables["seconds"] = costs.seconds
@@ -299,3 +305,12 @@ def _cost_faults(place: str, costs: Costs, count: int) -> Iterator[Fault]:
             yield Fault(f"{place}.{key}", "must be numbers, not negative")
         elif key != "seconds" and any(math.isinf(value) for row in table for value in row):
             yield Fault(f"{place}.{key}", "must be finite")
+        elif any(LARGEST < value < math.inf for row in table for value in row):
+            yield Fault(f"{place}.{key}", _TOO_LARGE)
+
+
+def _bytes_faults(place: str, value: int) -> Iterator[Fault]:
+    if value < 0:
+        yield Fault(place, "must not be negative")
+    elif value > LARGEST:
+        yield Fault(place, _TOO_LARGE)

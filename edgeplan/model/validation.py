@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from edgeplan.model.errors import Fault
+from edgeplan.model.network import LARGEST
 
 if TYPE_CHECKING:
     from edgeplan.model.network import Network
@@ -63,12 +64,23 @@ def _amounts(place: str, item: object, *keys: str) -> Iterator[Fault]:
         value = getattr(item, key)
         if not (math.isfinite(value) and value >= 0):
             yield Fault(f"{place}.{key}", "must be a finite number, not negative")
+        elif value > LARGEST:
+            yield Fault(f"{place}.{key}", f"must be at most {LARGEST:g}")
 
 
 def _limits(place: str, item: object, *keys: str) -> Iterator[Fault]:
     for key in keys:
-        if not _positive(getattr(item, key)):
+        value = getattr(item, key)
+        if not _positive(value):
             yield Fault(f"{place}.{key}", "must be positive")
+        elif not math.isinf(value):
+            yield from _moderate(f"{place}.{key}", value)
+
+
+def _moderate(place: str, value: float) -> Iterator[Fault]:
+    """Yield a fault where a positive number could make sums or quotients overflow."""
+    if not 1 / LARGEST <= value <= LARGEST:
+        yield Fault(place, f"must be between {1 / LARGEST:g} and {LARGEST:g}")
 
 
 def _device_faults(place: str, device: Device) -> Iterator[Fault]:
@@ -116,6 +128,8 @@ def _stream_faults(
 ) -> Iterator[Fault]:
     if not (math.isfinite(stream.rate_per_second) and stream.rate_per_second > 0):
         yield Fault(f"{place}.rate_per_second", "must be a finite positive number")
+    else:
+        yield from _moderate(f"{place}.rate_per_second", stream.rate_per_second)
     yield from _limits(place, stream, "deadline_seconds")
     if stream.max_routes < 1:
         yield Fault(f"{place}.max_routes", "must be at least 1")
@@ -188,11 +202,11 @@ def _objective_faults(problem: Problem) -> Iterator[Fault]:
         "energy_denominator_joules",
         "cost_denominator_dollars",
     ):
-        value, weight = getattr(objective, key), getattr(objective, key.partition("_")[0])
+        value = getattr(objective, key)
         if not (math.isfinite(value) and value > 0):
             yield Fault(f"objective.{key}", "must be a finite positive number")
-        elif math.isinf(weight / value) and math.isfinite(weight):
-            yield Fault(f"objective.{key}", "is so small that the weight divided by it is infinite")
+        else:
+            yield from _moderate(f"objective.{key}", value)
     if not (objective.latency > 0 or objective.energy > 0 or objective.cost > 0):
         yield Fault("objective", "at least one weight must be positive")
     yield from _limits("budgets", problem.budgets, "power_watts", "dollars_per_hour")

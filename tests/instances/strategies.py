@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from edgeplan.model.network import Costs, Layer, LayerCosts, Network, SpanCosts, Tensor
+from edgeplan.model.network import LARGEST, Costs, Layer, LayerCosts, Network, SpanCosts, Tensor
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import (
     Budgets,
@@ -28,9 +28,9 @@ names = st.one_of(
 )
 amounts = st.one_of(
     st.sampled_from([0.0, 0.08, 1.0, 1e-9, 2.5e6, 4.0 * 2**30, 0.1 + 0.2]),
-    st.floats(min_value=0, max_value=1e300, allow_nan=False),
+    st.floats(min_value=0, max_value=LARGEST, allow_nan=False),
 )
-positive = amounts.filter(lambda value: value > 0)
+positive = amounts.filter(lambda value: value >= 1 / LARGEST)
 limits = st.one_of(st.just(math.inf), positive)
 scales = st.floats(min_value=1e-9, max_value=1e9)
 shares = st.floats(min_value=0.01, max_value=0.99)

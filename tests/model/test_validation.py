@@ -6,7 +6,8 @@ import math
 import pytest
 
 from edgeplan.model.errors import InputError
-from edgeplan.model.network import Layer, LayerCosts, Network, SpanCosts, Tensor
+from edgeplan.model.evaluate import evaluate
+from edgeplan.model.network import LARGEST, Layer, LayerCosts, Network, SpanCosts, Tensor
 from edgeplan.model.plan import Plan, Route, whole
 from edgeplan.model.problem import (
     Budgets,
@@ -56,6 +57,15 @@ NETWORK_FAULTS = {
     "repeated tensor": (lambda: network(tensors=(IN, IN)), "tensors[1].name"),
     "tensor bytes": (lambda: network(tensors=(IN, tensor(bytes=-1))), "tensors[1].bytes"),
     "unknown producer": (lambda: network(tensors=(tensor(producer=2),)), "tensors[0].producer"),
+    "huge tensor": (lambda: network(tensors=(IN, tensor(bytes=10**31))), "tensors[1].bytes"),
+    "huge time": (
+        lambda: network(costs={"o": LayerCosts(seconds=(1e308, 1e308))}),
+        "costs.o.seconds",
+    ),
+    "huge boundary": (
+        lambda: network(costs={"o": LayerCosts(seconds=(1.0, 1.0), boundary_seconds=1e31)}),
+        "costs.o.boundary_seconds",
+    ),
     "negative producer": (lambda: network(tensors=(tensor(producer=-1),)), "tensors[0].producer"),
     "unknown consumer": (
         lambda: network(tensors=(tensor(producer=0, consumers=(5,)),)),
@@ -242,7 +252,10 @@ PROBLEM_FAULTS = [
         {"objective": Objective(energy=1.0, energy_denominator_joules=5e-324)},
         "objective.energy_denominator_joules",
     ),
+    ({"objective": Objective(cost=1e200)}, "objective.cost"),
     ({"budgets": Budgets(power_watts=0.0)}, "budgets.power_watts"),
+    ({"budgets": Budgets(power_watts=1e-200)}, "budgets.power_watts"),
+    ({"budgets": Budgets(dollars_per_hour=1e200)}, "budgets.dollars_per_hour"),
     ({"budgets": Budgets(dollars_per_hour=NAN)}, "budgets.dollars_per_hour"),
 ]
 
@@ -367,3 +380,30 @@ def test_links_are_told_apart_by_their_ends_not_by_their_names():
 
     assert len(make(links).link) == 2
     assert places(lambda: make((*links, links[0]))) == ["links[2]"]
+
+
+def test_the_largest_amounts_allowed_are_priced_without_overflow():
+    """Every amount at its extreme: sums and quotients stay numbers."""
+    costs = LayerCosts(seconds=(LARGEST, LARGEST), boundary_seconds=LARGEST)
+    big = {"bytes": int(LARGEST)}
+    tensors = (dataclasses.replace(IN, **big), dataclasses.replace(OUT, **big))
+    price = {"active_watts": LARGEST, "dollars_per_second": LARGEST, "dollars_per_joule": LARGEST}
+    link = {"bytes_per_second": 1 / LARGEST, "latency_seconds": LARGEST}
+    weights = {"latency": LARGEST, "energy": LARGEST, "cost": LARGEST}
+    problem = Problem(
+        networks=(network(tensors=tensors, costs={"o": costs, "e": costs}),),
+        devices=(Device(name="o", idle_watts=LARGEST, **price), Device(name="e", **price)),
+        links=(
+            Link(source="o", target="e", send_joules_per_byte=LARGEST, **link),
+            Link(source="e", target="o", dollars_per_byte=LARGEST, **link),
+        ),
+        streams=(
+            Stream(name="s", network="n", origin="o", rate_per_second=LARGEST, waits=True),
+            Stream(name="t", network="n", origin="o", rate_per_second=1 / LARGEST),
+        ),
+        objective=Objective(**weights, cost_denominator_dollars=1 / LARGEST),
+    )
+    for device in "oe":
+        evaluation = evaluate(problem, whole(problem, {"s": device, "t": device}))
+        assert math.isfinite(evaluation.objective)
+        assert "deadline" not in {violation.kind for violation in evaluation.violations}
