@@ -13,7 +13,7 @@ import dataclasses
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -145,12 +145,15 @@ class _Reader:
         if file is None:
             raise InputError(self._faults)
         shape_faults = tuple(self._faults)
-        problem = self._problem(file, broken)
+        problem, left_out = self._problem(file, broken)
         if shape_faults:
             self._faults = [
                 *shape_faults,
                 *(f for f in self._faults[len(shape_faults) :] if _apart(f, shape_faults)),
             ]
+        names = re.compile(r"devices(\[\d+\](\.name)?)?")
+        if not any(names.fullmatch(fault.place) for fault in shape_faults):
+            self._faults += self._strangers(left_out, list(file.devices))
         if self._faults or problem is None:
             raise InputError(self._faults)
         return Instance(problem, self._sources, self._path)
@@ -225,13 +228,37 @@ class _Reader:
 
     # --- from parts to a problem ----------------------------------------------------------------
 
-    def _problem(self, file: parts.InstanceFile, broken: frozenset[str]) -> Problem | None:
+    def _strangers(self, left_out: Iterable[str], devices: Sequence[str]) -> Iterator[Fault]:
+        """Yield the devices that networks with faults of their own name and that are not there.
+
+        The problem, which is built without those networks, cannot say so.
+        """
+        networks = self._tree.get("networks")
+        if not isinstance(networks, dict):
+            return
+        known = ", ".join(sorted(map(cut, devices))[:12]) or "none"
+        for name in sorted(left_out):
+            network = networks.get(name)
+            if not isinstance(network, dict):
+                continue
+            for key in ("costs", "profiles"):
+                named = network.get(key)
+                for device in named if isinstance(named, dict) else ():
+                    if device not in devices:
+                        place = show_place(("networks", name, key, device))
+                        yield Fault(place, f"there is no device '{cut(device)}'; known: {known}")
+
+    def _problem(
+        self, file: parts.InstanceFile, broken: frozenset[str]
+    ) -> tuple[Problem | None, frozenset[str]]:
+        """Return the problem, or ``None``, and the networks left out for their faults."""
         networks = [
             network
             for name, part in file.networks.items()
             if (network := self._network(name, part)) is not None
         ]
         left_out = broken | (set(file.networks) - {network.name for network in networks})
+        problem: Problem | None = None
         devices = [self._device(name, part) for name, part in file.devices.items()]
         links: list[Link] = []
         link_places: list[Place] = []
@@ -251,7 +278,7 @@ class _Reader:
             "streams": [self._places["streams"][name] for name in judged],
         }
         try:
-            return Problem(
+            problem = Problem(
                 name=file.name,
                 networks=tuple(networks),
                 devices=tuple(devices),
@@ -279,7 +306,7 @@ class _Reader:
                     # The problem was built without the networks that have faults.
                     told = Fault(told.place, f"{told.message.split('; known')[0]}; known: {known}")
                 self._faults.append(told)
-            return None
+        return problem, left_out
 
     def _device(self, name: str, part: parts.DevicePart) -> Device:
         base = Device(name=name)

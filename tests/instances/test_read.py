@@ -251,6 +251,25 @@ class TestFaults:
             key = fault.place.rsplit(".", 1)[1].split("[")[0]
             assert f"{key}:" in lines[number - 1]
 
+    @pytest.mark.parametrize(
+        ("key", "value", "place"),
+        [
+            ("weights", "5 ms", "layers[0].weights"),  # refused as it stands
+            ("name", "elsewhere", "tensors[1].producer"),  # refused when put together
+        ],
+    )
+    def test_a_fault_of_a_network_hides_no_fault_of_its_costs(
+        self, key: str, value: str, place: str, tmp_path: Path
+    ) -> None:
+        tree = good_instance()
+        network = tree["networks"]["reader"]
+        network["layers"][0][key] = value
+        network["costs"]["attic"] = network["costs"]["camera"]
+        found = {fault.place: fault.message for fault in faults(tmp_path, tree)}
+        assert f"networks.reader.{place}" in found
+        assert "there is no device 'attic'; known: " in found["networks.reader.costs.attic"]
+        assert "(line " in found["networks.reader.costs.attic"]
+
     def test_a_list_is_named_by_index(self, tmp_path: Path) -> None:
         tree = good_instance()
         tree["streams"] = [{"name": name, **part} for name, part in tree["streams"].items()]
