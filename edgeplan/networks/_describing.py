@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -11,7 +11,7 @@ import onnx
 from edgeplan.model.errors import NetworkError
 from edgeplan.model.graph import Graph, Node, SharedConstant, Value
 from edgeplan.networks import counting, sessions
-from edgeplan.networks._reading import MAX_TENSOR_BYTES, subgraphs
+from edgeplan.networks._reading import MAX_TENSOR_BYTES, reads, subgraphs
 from edgeplan.networks._runtime import open_model, refusals
 from edgeplan.networks.cuts import find_cuts
 
@@ -20,6 +20,18 @@ SMALL_INPUT_BYTES = 2**16
 
 SMALL_CONSTANT_BYTES = 2**12
 """A node that reads larger constants (an embedding's table) is not replicated."""
+
+_RANDOM = frozenset(
+    (
+        "Bernoulli",
+        "Dropout",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    )
+)
 
 _COPIED_BYTES = 1024  # constants up to this size may be shapes: inference reads their values
 
@@ -96,7 +108,7 @@ def describe(
     uncounted: dict[str, None] = {}
     readers: dict[str, list[int]] = {}
     for index, proto in enumerate(model.graph.node):
-        names = list(dict.fromkeys(_reads(proto)))
+        names = list(dict.fromkeys(reads(proto)))
         weights = [name for name in names if name in constants]
         for name in weights:
             readers.setdefault(name, []).append(index)
@@ -112,6 +124,7 @@ def describe(
             bool(read)
             and count is None
             and proto.op_type not in uncounted
+            and proto.op_type not in _RANDOM  # each part would draw its own
             and not any(True for _ in subgraphs(proto))
             and taken <= SMALL_CONSTANT_BYTES
             and small.issuperset(read)
@@ -241,19 +254,6 @@ def _write(
             outputs[name].CopyFrom(info)
         else:
             model.graph.value_info.append(info)
-
-
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield the names that a node reads, outer ones that its subgraphs capture included."""
-    yield from filter(None, node.input)
-    for graph in subgraphs(node):
-        inner = {value.name for value in graph.input}
-        inner.update(tensor.name for tensor in graph.initializer)
-        inner.update(tensor.values.name for tensor in graph.sparse_initializer)
-        for child in graph.node:
-            yield from (name for name in _reads(child) if name not in inner)
-            inner.update(child.output)
-        yield from (value.name for value in graph.output if value.name not in inner)
 
 
 def _inner_constants(node: onnx.NodeProto) -> tuple[int, int]:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import onnx
 
-from edgeplan.networks._reading import all_nodes, graphs
+from edgeplan.networks._reading import all_nodes, graphs, reads
 from edgeplan.networks._runtime import open_model, refusals
 
 
 def fold(model: onnx.ModelProto, scratch: Path, file: str) -> onnx.ModelProto:
     """Return the model as ONNX Runtime's basic level rewrites it, tidied.
 
-    Constants are folded, redundant nodes go, batch normalisations merge into convolutions;
+    Constants are folded, redundant nodes and those that nothing reads go, batch normalisations
+    merge into convolutions;
     the basic level writes standard operators only, so that the result runs anywhere. Domains
     that nothing uses are dropped, nodes get unique names, the result is checked.
 
@@ -51,6 +52,7 @@ def _tidy(model: onnx.ModelProto, own: set[str]) -> None:
     del model.opset_import[:]
     model.opset_import.extend(kept)
     model.producer_name = "edgeplan"
+    _drop_unread(model.graph)
     taken: set[str] = set()
     for index, node in enumerate(model.graph.node):
         name = node.name or f"{node.op_type}_{index}"
@@ -61,6 +63,23 @@ def _tidy(model: onnx.ModelProto, own: set[str]) -> None:
         taken.add(name)
         node.name = name
     _rename(model, own)
+
+
+def _drop_unread(graph: onnx.GraphProto) -> None:
+    """Drop nodes that no result needs, and constants that no node reads.
+
+    The runtime keeps a node whose outputs nothing reads; a layer of such would make nothing.
+    """
+    needed = {value.name for value in graph.output}
+    for index in reversed(range(len(graph.node))):
+        node = graph.node[index]
+        if needed.isdisjoint(filter(None, node.output)):
+            del graph.node[index]
+        else:
+            needed.update(reads(node))
+    for index in reversed(range(len(graph.initializer))):
+        if graph.initializer[index].name not in needed:
+            del graph.initializer[index]
 
 
 def _rename(model: onnx.ModelProto, own: set[str]) -> None:

@@ -56,6 +56,14 @@ def read(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
         raise _invalid(path, error) from None
     if external:
         onnx.load_external_data_for_model(model, str(path.parent))
+        for tensor in tensors(model):
+            # The runtime would look for it in whatever folder it is started in.
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                raise NetworkError.at(
+                    path.name[:80],
+                    f"the external data of '{tensor.name[:80]}' is at a place where onnx does not "
+                    "load it (a sparse constant, say); store it in the model",
+                )
     return model, external
 
 
@@ -96,7 +104,9 @@ def read_structure(path: Path) -> tuple[onnx.ModelProto, tuple[Path, ...]]:
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001  (protobuf's own class differs between its back ends)
-        raise NetworkError.at(name, "is not an ONNX file, or is truncated") from None
+        raise NetworkError.at(
+            name, "is not an ONNX file, is truncated, or nests too deeply"
+        ) from None
     if not model.HasField("graph") or not model.graph.node:
         raise NetworkError.at(name, "is not an ONNX file, or has no nodes")
     if not model.graph.output:
@@ -159,6 +169,19 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from attribute.graphs
 
 
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the names that a node reads, outer ones that its subgraphs capture included."""
+    yield from filter(None, node.input)
+    for graph in subgraphs(node):
+        inner = {value.name for value in graph.input}
+        inner.update(tensor.name for tensor in graph.initializer)
+        inner.update(tensor.values.name for tensor in graph.sparse_initializer)
+        for child in graph.node:
+            yield from (name for name in reads(child) if name not in inner)
+            inner.update(child.output)
+        yield from (value.name for value in graph.output if value.name not in inner)
+
+
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Yield every constant: initializers and attributes, dense and sparse, at any depth."""
     for graph in graphs(model):
@@ -217,7 +240,7 @@ def _check_tensor(path: Path, tensor: onnx.TensorProto) -> None:
     what = f"the constant '{tensor.name[:80]}'"
     if any(size < 0 for size in tensor.dims):
         raise NetworkError.at(path.name[:80], f"{what} has a negative size")
-    claimed = math.prod(tensor.dims) * _item_bits(tensor.data_type) // 8
+    claimed = math.prod(tensor.dims) * item_bits(tensor.data_type) // 8
     if claimed > MAX_TENSOR_BYTES:
         raise NetworkError.at(
             path.name[:80], f"{what} claims {claimed / 2**30:.3g} GiB; at most 2 GiB"
@@ -233,7 +256,8 @@ def _check_node(path: Path, node: onnx.NodeProto) -> None:
         raise NetworkError.at(path.name[:80], f"a {node.op_type[:80]} node has too many values")
 
 
-def _item_bits(data_type: int) -> int:
+def item_bits(data_type: int) -> int:
+    """Return the bits of one element of an ONNX element type (8 for texts and unknown ones)."""
     small = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}
     try:
         name = onnx.TensorProto.DataType.Name(data_type)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import onnx
 
-from edgeplan.networks._reading import all_nodes, graphs
+from edgeplan.networks._reading import all_nodes, graphs, item_bits
 
 Shape = tuple[int, ...]
 
@@ -129,9 +129,7 @@ def tensor_bytes(data_type: int, count: int) -> int:
     name = onnx.TensorProto.DataType.Name(data_type)
     if name in ("STRING", "UNDEFINED"):
         return 0
-    if name in ("INT4", "UINT4", "FLOAT4E2M1"):
-        return (count + 1) // 2
-    return int(onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize) * count
+    return (count * item_bits(data_type) + 7) // 8
 
 
 def _constants(model: onnx.ModelProto) -> Iterator[tuple[int, int]]:

@@ -93,13 +93,19 @@ def prepare(
             raise NetworkError.at(file.name[:80], "corrupted the reading process") from None
         made = Path(scratch) / "folded.onnx"
         key = hashlib.sha256(json.dumps([digest, pinned]).encode()).hexdigest()[:12]
-        folded = target / f"{file.stem[:60]}-{key}.onnx"
+        folded = target / f"{_plain_name(file.stem)}-{key}.onnx"
         made.replace(folded)
     return Prepared(
         folded=folded,
         graph=graph,
         source=OnnxSource(path=str(file), sha256=digest, shapes=pinned),
     )
+
+
+def _plain_name(text: str) -> str:
+    """Return a foreign name as letters that any file system, shell and terminal takes."""
+    letters = (letter if letter.isascii() and letter.isalnum() else "_" for letter in text[:60])
+    return "".join(letters)
 
 
 def _read(data: Any) -> tuple[Graph, str, tuple[tuple[str, tuple[int, ...]], ...]]:

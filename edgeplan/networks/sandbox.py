@@ -76,9 +76,9 @@ def call(
     InputError
         If the function raised one.
     """
-    where = _place(args) if place is None else place
+    where = _one_line(_place(args) if place is None else place, 80)
     with _Child(target, args, kwargs, memory_bytes, seconds) as child:
-        return child.result(where[:80], on_report)
+        return child.result(where, on_report)
 
 
 def report(data: object) -> None:
@@ -157,7 +157,7 @@ class _Child:
 
     def result(self, where: str, on_report: Callable[[object], None] | None) -> object:
         """Wait for the child's last line and return what it holds, or raise what it means."""
-        pending = b""
+        pending = bytearray()
         received = 0
         with selectors.DefaultSelector() as selector:
             selector.register(self.read_end, selectors.EVENT_READ)
@@ -175,7 +175,10 @@ class _Child:
                 received += len(piece)
                 if received > _MAX_RESULT_BYTES:
                     raise NetworkError.at(where, "describes more than can be taken in")
-                *lines, pending = (pending + piece).split(b"\n")
+                pending += piece
+                if b"\n" not in piece:
+                    continue
+                *lines, pending = pending.split(b"\n")
                 for line in lines:
                     try:
                         kind, data = json.loads(line)

@@ -92,7 +92,11 @@ def test_environment_limits_are_in_force():
 
 
 def _sleeping_parent() -> tuple[subprocess.Popen[bytes], psutil.Process]:
-    code = "from edgeplan.networks import sandbox; sandbox.call('time:sleep', 60, seconds=60)"
+    # Where the tests run in the background of a shell, interrupts are ignored by inheritance.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from edgeplan.networks import sandbox; sandbox.call('time:sleep', 60, seconds=60)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
