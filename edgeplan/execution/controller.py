@@ -15,17 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeplan.execution.addresses import WorkerAddress
+from edgeplan.execution.handshake import SECRET_BYTES, greet, wrap_secret
 from edgeplan.execution.local import LocalWorker
 from edgeplan.execution.protocol import (
     LONGEST_SECONDS,
-    SECRET_BYTES,
     Array,
     ConnectionLostError,
     Frame,
     ProtocolError,
     TensorSpec,
-    greet,
-    wrap_secret,
 )
 from edgeplan.execution.schedule import Schedule
 from edgeplan.execution.transport import clock_identity, connect

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeplan.execution.handshake import greet, wrap_secret
 from edgeplan.execution.protocol import (
     Array,
     Channel,
@@ -26,8 +27,6 @@ from edgeplan.execution.protocol import (
     ProtocolError,
     TensorSpec,
     check_tensor,
-    greet,
-    wrap_secret,
 )
 from edgeplan.execution.schedule import Compute, Move, Schedule, schedule_from
 from edgeplan.execution.transport import TokenBucket, clock_identity, connect, hold_until

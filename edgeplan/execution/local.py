@@ -99,9 +99,14 @@ class LocalWorker:
                         f"the worker of '{self.name[:80]}' did not start{self.fate()}"
                     )
                 line += piece
-        self._address = WorkerAddress(
-            host="127.0.0.1", port=int(json.loads(line)["port"]), token=self._token
-        )
+        try:
+            port = int(json.loads(line)["port"])
+        except (ValueError, TypeError, KeyError):
+            said = line.decode(errors="replace").strip()[:80]
+            raise ExecutionError(
+                f"the worker of '{self.name[:80]}' said '{said}' instead of its port"
+            ) from None
+        self._address = WorkerAddress(host="127.0.0.1", port=port, token=self._token)
 
     def fate(self) -> str:
         """Return in words how the process ended, with the end of what it wrote to stderr."""

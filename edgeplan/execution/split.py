@@ -344,12 +344,10 @@ def _install(made: Path, destination: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    try:
+    from edgeplan.networks.files import replacing
+
+    with replacing(path) as scratch:
         scratch.write_text(text + "\n", encoding="utf-8")
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _manifest(

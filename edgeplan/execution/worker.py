@@ -24,8 +24,9 @@ from typing import NoReturn
 
 from edgeplan.execution.addresses import clean_token, parse_address, show_address
 from edgeplan.execution.engagement import Engagement
+from edgeplan.execution.handshake import welcome
 from edgeplan.execution.local import GOODBYE
-from edgeplan.execution.protocol import Channel, welcome
+from edgeplan.execution.protocol import Channel
 from edgeplan.execution.transport import listen
 from edgeplan.model.errors import ExecutionError, InputError
 

@@ -17,10 +17,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from edgeplan.instances import schema as parts
 from edgeplan.instances.document import Place, Plain, check_file, read_document, show_place
+from edgeplan.instances.faults import (
+    apart,
+    in_file_terms,
+    mend,
+    message_of,
+    network_place,
+    unknown_key,
+)
 from edgeplan.instances.instance import Instance
 from edgeplan.instances.profiles import check_header, read_profile
 from edgeplan.instances.units import cut
@@ -43,45 +51,6 @@ _T = TypeVar("_T")
 
 MAX_FAULTS = 100
 """Most faults that one reading reports."""
-
-# The problem's field names and the file's.
-_NAMES: Mapping[str, Mapping[str, str]] = {
-    "devices": {
-        "memory_bytes": "memory",
-        "active_watts": "active_power",
-        "idle_watts": "idle_power",
-        "dollars_per_second": "serverless_price",
-        "dollars_per_hour": "provisioned_price",
-        "dollars_per_request": "request_fee",
-        "dollars_per_joule": "electricity_price",
-        "power_budget_watts": "power_budget",
-    },
-    "links": {
-        "source": "from",
-        "target": "to",
-        "bytes_per_second": "bandwidth",
-        "latency_seconds": "latency",
-        "send_joules_per_byte": "send_energy",
-        "receive_joules_per_byte": "receive_energy",
-        "dollars_per_byte": "price",
-    },
-    "streams": {"rate_per_second": "rate", "deadline_seconds": "deadline"},
-    "objective": {
-        "latency_denominator_seconds": "denominators.latency",
-        "energy_denominator_joules": "denominators.energy",
-        "cost_denominator_dollars": "denominators.cost",
-    },
-    "budgets": {"power_watts": "power", "dollars_per_hour": "money"},
-    "networks": {
-        "weight_bytes": "weights",
-        "activation_bytes": "activations",
-        "bytes": "size",
-        "boundary_seconds": "boundary",
-        "joules": "energies",
-        "dollars": "prices",
-        "memory_bytes": "memory",
-    },
-}
 
 
 def read_instance(path: Path) -> Instance:
@@ -149,7 +118,7 @@ class _Reader:
         if shape_faults:
             self._faults = [
                 *shape_faults,
-                *(f for f in self._faults[len(shape_faults) :] if _apart(f, shape_faults)),
+                *(f for f in self._faults[len(shape_faults) :] if apart(f, shape_faults)),
             ]
         names = re.compile(r"devices(\[\d+\](\.name)?)?")
         if not any(names.fullmatch(fault.place) for fault in shape_faults):
@@ -198,7 +167,7 @@ class _Reader:
             locations = self._note(error)
         healthy = copy.deepcopy(tree)
         for location in locations:
-            _mend(healthy, location)
+            mend(healthy, location)
         broken = frozenset(
             str(place[1]) for place in locations if len(place) > 1 and place[0] == "networks"
         )
@@ -215,7 +184,7 @@ class _Reader:
             key = item["type"] == "extra_forbidden"
             locations.append(place)
             shown = show_place(self._in_file(place))
-            message = _unknown_key(place) if key else _message(item["type"], item)
+            message = unknown_key(place) if key else message_of(item["type"], item)
             self._faults.append(Fault(shown, message))
         return locations
 
@@ -301,7 +270,7 @@ class _Reader:
             for fault in error.faults:
                 if fault.place in empty:
                     continue
-                told = _in_file_terms(fault, names, file)
+                told = in_file_terms(fault, names, file)
                 if left_out and re.fullmatch(r"streams\[\d+\]\.network", fault.place):
                     # The problem was built without the networks that have faults.
                     told = Fault(told.place, f"{told.message.split('; known')[0]}; known: {known}")
@@ -469,7 +438,7 @@ class _Reader:
             return None if faulty else network
         except InputError as error:
             self._faults += [
-                Fault(_network_place(("networks", name), fault.place, part), fault.message)
+                Fault(network_place(("networks", name), fault.place, part), fault.message)
                 for fault in error.faults
             ]
             return None
@@ -609,156 +578,3 @@ def _difference(first: Profile, other: Profile) -> str:
     """Return what two profiles of one network disagree about, in words."""
     keys = ("sha256", "shapes", "positions", "layers", "tensors")
     return ", ".join(key for key in keys if getattr(first, key) != getattr(other, key))
-
-
-# --- faults in the user's terms -----------------------------------------------------------------
-
-
-def _in_file_terms(
-    fault: Fault, places: Mapping[str, Sequence[Place]], file: parts.InstanceFile
-) -> Fault:
-    """Translate a fault of the problem: its places have indices and SI field names."""
-    match = re.fullmatch(r"(networks|devices|links|streams)\[(\d+)\]\.?(.*)", fault.place)
-    if match is None:
-        kind, _, rest = fault.place.partition(".")
-        names = _NAMES.get(kind, {})
-        return Fault(f"{kind}.{names.get(rest, rest)}" if rest else kind, fault.message)
-    kind, rest = match[1], match[3]
-    place = places[kind][int(match[2])]
-    names = _NAMES[kind]
-    if kind == "networks":
-        network = file.networks[str(place[1])]
-        if isinstance(network, parts.ProfiledNetwork):
-            mapping = isinstance(network.profiles, dict)
-            device = rest.removeprefix("costs.")
-            rest = f"profiles.{device}" if mapping else "profiles"
-    head, dot, tail = rest.partition(".")
-    inner = names.get(head, head) + dot + tail
-    message = fault.message
-    for theirs, ours in names.items():
-        message = re.sub(rf"\b{theirs}\b", ours, message) if "_" in theirs else message
-    return Fault(f"{show_place(place)}.{inner}" if inner else show_place(place), message)
-
-
-def _network_place(prefix: Place, place: str, part: parts.InlineNetwork) -> str:
-    """Translate a place relative to a network."""
-    spans = any(isinstance(cost, parts.SpanCostsPart) for cost in part.costs.values())
-    head, dot, last = place.rpartition(".")
-    names = {**_NAMES["networks"], "seconds": "spans" if spans else "times"}
-    shown = f"{head}{dot}{names.get(last, last)}" if dot else place
-    return f"{show_place(prefix)}.{shown}"
-
-
-def _apart(fault: Fault, others: Iterable[Fault]) -> bool:
-    """Say whether a fault does not merely follow from values that have faults themselves."""
-    items = {_item(other.place) for other in others}
-    zones = any(
-        re.fullmatch(r"devices[.\[].*?(zone|catalog)|devices[^.]*", o.place) for o in others
-    )
-    return _item(fault.place) not in items and not (zones and ".privacy" in fault.place)
-
-
-def _item(place: str) -> str:
-    match = re.match(r"\w+(?:\.[^.\[]+|\[\d+\])?", place)
-    return match[0] if match else place
-
-
-def _mend(tree: dict[str, Plain], place: Place) -> None:
-    """Take a faulty value out of the tree, or put a stand-in where one is needed.
-
-    Faults that the stand-ins cause lie on items with faults and are not reported.
-    """
-    kind = str(place[0]) if place else ""
-    container = tree.get(kind)
-    if len(place) == 1 or not isinstance(container, dict | list):
-        tree.pop(kind, None)
-        return
-    key = place[1]
-    if isinstance(container, dict) and kind in ("networks", "objective", "budgets"):
-        container.pop(str(key), None)
-        return
-    item: Plain = None
-    if isinstance(container, dict):
-        item = container.get(str(key))
-    elif isinstance(key, int) and key < len(container):
-        item = container[key]
-    if not isinstance(item, dict):
-        item = {}
-        if isinstance(container, dict):
-            container[str(key)] = item
-        elif isinstance(key, int):
-            container[key] = item
-    if len(place) > 2:
-        item.pop(str(place[2]), None)
-    for needed in {"streams": ("network", "origin"), "links": ("from", "to")}.get(kind, ()):
-        item.setdefault(needed, f"?{needed}")
-    if kind == "links":
-        item.setdefault("bandwidth", "1 MB/s")
-
-
-_PARTS: Sequence[tuple[str, type[BaseModel]]] = (
-    (r"", parts.InstanceFile),
-    (r"networks/[^/]*", parts.InlineNetwork),
-    (r"networks/[^/]*/profiles/\d+", parts.ProfileUse),
-    (r"networks/[^/]*/layers/\d+", parts.LayerPart),
-    (r"networks/[^/]*/tensors/\d+", parts.TensorPart),
-    (r"networks/[^/]*/costs/[^/]*", parts.LayerCostsPart),
-    (r"devices/[^/]*", parts.DevicePart),
-    (r"links/\d+", parts.LinkPart),
-    (r"streams/[^/]*", parts.StreamPart),
-    (r"streams/[^/]*/privacy", parts.PrivacyPart),
-    (r"streams/[^/]*/(?:pins|bans)/\d+", parts.RulePart),
-    (r"objective", parts.ObjectivePart),
-    (r"objective/denominators", parts.DenominatorsPart),
-    (r"budgets", parts.BudgetsPart),
-)
-
-
-def _unknown_key(place: Place) -> str:
-    parent = "/".join(str(part).replace("/", "_") for part in place[:-1])
-    for pattern, part in _PARTS:
-        if re.fullmatch(pattern, parent):
-            known = [field.alias or name for name, field in part.model_fields.items()]
-            close = difflib.get_close_matches(cut(place[-1]), known, 1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
-            return f"unknown key; {hint}"
-    return "unknown key"
-
-
-_MESSAGES: Mapping[str, str] = {
-    "missing": "is missing",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping",
-    "model_type": "must be a mapping",
-    "model_attributes_type": "must be a mapping",
-    "list_type": "must be a list",
-    "float_type": "must be a number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "string_too_short": "must not be empty",
-    "finite_number": "must be a finite number",
-}
-
-
-def _message(kind: str, error: Mapping[str, object]) -> str:
-    """Return an error of pydantic in our words, never with a whole value."""
-    value = error.get("input")
-    shown = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else ""
-    if value is None:
-        shown = "nothing"
-    elif not shown:
-        shown = f"'{cut(str(value).lower() if isinstance(value, bool) else str(value))}'"
-    context = error.get("ctx")
-    details = context if isinstance(context, dict) else {}
-    if kind == "missing":
-        return _MESSAGES[kind]
-    if kind == "value_error":
-        return str(details.get("error", error.get("msg")))
-    if kind == "literal_error":
-        return f"must be {details.get('expected')}, not {shown}"
-    if kind == "string_type":
-        quote = "; put it in quotes" if isinstance(value, bool | int | float) else ""
-        return f"must be text, not {shown}{quote}"
-    if kind in _MESSAGES:
-        return f"{_MESSAGES[kind]}, not {shown}" if shown else _MESSAGES[kind]
-    return cut(str(error.get("msg"))) + f", not {shown}"

@@ -16,7 +16,7 @@ from edgeplan.solvers.result import Stop
 
 EXACT = [name for name in registry.available() if name != "greedy"]
 FEW = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

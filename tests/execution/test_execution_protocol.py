@@ -24,6 +24,7 @@ from edgeplan.execution import protocol
 from edgeplan.execution import worker as worker_module
 from edgeplan.execution.addresses import WorkerAddress
 from edgeplan.execution.controller import Controller
+from edgeplan.execution.handshake import greet, welcome, wrap_secret
 from edgeplan.execution.protocol import (
     HEADER_LIMIT_BYTES,
     PREFIX,
@@ -33,11 +34,8 @@ from edgeplan.execution.protocol import (
     Frame,
     ProtocolError,
     TensorSpec,
-    greet,
     parse_header,
     spec_from,
-    welcome,
-    wrap_secret,
 )
 from edgeplan.execution.schedule import Compute, Move, Schedule, schedule_from
 from edgeplan.execution.transport import connect, listen
