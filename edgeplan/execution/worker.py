@@ -30,7 +30,8 @@ from edgeplan.execution.protocol import Channel
 from edgeplan.execution.transport import listen
 from edgeplan.model.errors import ExecutionError, InputError
 
-CONNECTIONS = 64
+STRANGERS = 64
+"""Most connections at once that have not shown yet that they hold the token."""
 BUSY_SECONDS = 2.0
 HANDSHAKE_SECONDS = 15.0
 POLL_SECONDS = 0.1
@@ -58,7 +59,8 @@ class Worker:
         self._listener = listener
         self._token = token.encode()
         self._folder = folder
-        self._free = threading.Semaphore(CONNECTIONS)
+        self._strangers: dict[Channel, None] = {}
+        self._lock = threading.Lock()
         self._change = threading.Condition()
         self._engagement: Engagement | None = None
 
@@ -89,16 +91,34 @@ class Worker:
                 self._engagement.close()
 
     def _welcome(self, sock: socket.socket) -> None:
-        """Serve a connection in a thread of its own, if there is room for one more."""
-        if not self._free.acquire(blocking=False):
-            sock.close()
-            return
+        """Serve a connection in a thread of its own.
+
+        Where too many have not shown yet that they hold the token, the oldest of them goes:
+        whoever holds it needs an instant only, so strangers who wait keep nobody out.
+        """
         try:
             channel = Channel(sock)
-            threading.Thread(target=self._connection, args=(channel,), daemon=True).start()
-        except (OSError, RuntimeError):  # it left already, or no thread could be started
+        except OSError:  # it left already
             sock.close()
-            self._free.release()
+            return
+        with self._lock:
+            crowd = len(self._strangers) >= STRANGERS
+            oldest = next(iter(self._strangers)) if crowd else None
+            if oldest is not None:
+                del self._strangers[oldest]
+            self._strangers[channel] = None
+        if oldest is not None:
+            oldest.close()
+        try:
+            threading.Thread(target=self._connection, args=(channel,), daemon=True).start()
+        except RuntimeError:  # no thread could be started
+            self._forget(channel)
+            channel.close()
+
+    def _forget(self, channel: Channel) -> None:
+        """Count a connection among the strangers no longer."""
+        with self._lock:
+            self._strangers.pop(channel, None)
 
     def _connection(self, channel: Channel) -> None:
         # Who dribbles bytes gets no longer than who is silent.
@@ -108,6 +128,7 @@ class Worker:
             limit.start()
             realm, key = welcome(channel, self._secret_of)
             limit.cancel()
+            self._forget(channel)
             frame = channel.receive(10.0)
             if realm == "token" and frame.kind == "open":
                 foreign = self._foreign_parts
@@ -120,8 +141,8 @@ class Worker:
             pass  # whoever it was is refused; the worker lives on
         finally:
             limit.cancel()
+            self._forget(channel)
             channel.close()
-            self._free.release()
 
     def _secret_of(self, realm: str) -> bytes | None:
         if realm == "token":

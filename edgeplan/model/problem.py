@@ -172,7 +172,9 @@ class Stream:
     returns
         Whether graph outputs go back to the origin.
     waits
-        Whether the origin stays on, idle, until the answer is there.
+        Whether the origin stays on, idle, until the answer is there: its idle watts are charged
+        for that time. Not where the device has ``charge_idle``: that charges them all the time
+        while it keeps weights, and not at all while it keeps none.
     splittable
         Whether requests may be dealt over several routes by fraction.
     max_routes

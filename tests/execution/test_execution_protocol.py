@@ -512,6 +512,20 @@ def test_who_dribbles_bytes_is_cut_off(
     assert answer == b""
 
 
+def test_strangers_who_wait_keep_nobody_out(worker: WorkerAddress) -> None:
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        strangers = [
+            stack.enter_context(socket.create_connection((worker.host, worker.port)))
+            for _ in range(worker_module.STRANGERS + 10)
+        ]
+        with Controller({"d": worker}, {}, threads=1) as controller:
+            assert controller.ask("d", {"kind": "ping"}, "pong").integer("ns") > 0
+            # The first ones were sent away for it; no more threads than that wait for the rest.
+            assert _closed(strangers[0])
+            assert threading.active_count() <= before + 2 * (worker_module.STRANGERS + 15)
+
+
 def test_more_than_a_message_may_carry_is_not_sent(
     ends: tuple[Channel, Channel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
