@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from edgeplan.model.errors import NetworkError
@@ -20,6 +21,9 @@ SMALL_INPUT_BYTES = 2**16
 
 SMALL_CONSTANT_BYTES = 2**12
 """A node that reads larger constants (an embedding's table) is not replicated."""
+
+_Known = tuple[int, tuple[int, ...] | None]
+"""Element type and shape of a value: -1 for a size, None for a rank that depends on data."""
 
 _RANDOM = frozenset(
     (
@@ -41,7 +45,8 @@ def annotate(
 ) -> tuple[Value, ...]:
     """Find every value's type and shape, write them into the model, and return them.
 
-    By shape inference, and where that leaves sizes open, by one real run with random inputs.
+    By shape inference, and where that leaves sizes open, by two runs with random inputs: a shape
+    that differs between them depends on data.
 
     Parameters
     ----------
@@ -58,7 +63,7 @@ def annotate(
         If a value is larger than a tensor may be, or the run fails.
     """
     inferred = _infer(model)
-    found: dict[str, tuple[int, tuple[int, ...] | None] | None] = {}
+    found: dict[str, _Known | None] = {}
     for value in model.graph.input:
         found[value.name] = value.type.tensor_type.elem_type, shapes[value.name]
     for node in model.graph.node:
@@ -163,7 +168,7 @@ def describe(
     )
 
 
-def _infer(model: onnx.ModelProto) -> dict[str, tuple[int, tuple[int, ...] | None]]:
+def _infer(model: onnx.ModelProto) -> dict[str, _Known]:
     """Return types and shapes by inference on a copy that leaves the large constants out."""
     light = onnx.ModelProto()
     light.ir_version = model.ir_version
@@ -181,7 +186,7 @@ def _infer(model: onnx.ModelProto) -> dict[str, tuple[int, tuple[int, ...] | Non
             )
     light.graph.output.extend(model.graph.output)
     inferred = onnx.shape_inference.infer_shapes(light, data_prop=True)
-    found: dict[str, tuple[int, tuple[int, ...] | None]] = {}
+    found: dict[str, _Known] = {}
     for value in (*inferred.graph.value_info, *inferred.graph.output):
         if not value.type.HasField("tensor_type"):
             continue
@@ -195,10 +200,10 @@ def _infer(model: onnx.ModelProto) -> dict[str, tuple[int, tuple[int, ...] | Non
 def _run(
     model: onnx.ModelProto,
     missing: list[str],
-    found: Mapping[str, tuple[int, tuple[int, ...] | None] | None],
+    found: Mapping[str, _Known | None],
     file: str,
-) -> dict[str, tuple[int, tuple[int, ...] | None] | None]:
-    """Return types and shapes of the missing values, from a run with random inputs."""
+) -> dict[str, _Known | None]:
+    """Return types and shapes of the missing values, from runs with random inputs."""
     outputs = {value.name for value in model.graph.output}
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -212,20 +217,34 @@ def _run(
     ]
     sizes = "; ".join(f"{name}={','.join(map(str, shape))}" for name, _, shape in wanted)
     with refusals(file, f"does not run with the shapes {sizes[:160]} (--shape sets others)"):
-        results = open_model(probe, "off").run(missing, sessions.draw(wanted, 0))
-    shown: dict[str, tuple[int, tuple[int, ...] | None] | None] = {}
-    for name, result in zip(missing, results, strict=True):
-        if hasattr(result, "shape") and result.dtype.kind in "fiub":
-            kind = onnx.helper.np_dtype_to_tensor_dtype(result.dtype)
-            shown[name] = int(kind), tuple(result.shape)
+        session = open_model(probe, "off")
+        # Half of the numbers of the second are zero: what is selected by value then differs.
+        second = {
+            name: np.maximum(array, 0) if array.dtype.kind == "f" else array
+            for name, array in sessions.draw(wanted, 1).items()
+        }
+        runs = [session.run(missing, inputs) for inputs in (sessions.draw(wanted, 0), second)]
+    shown: dict[str, _Known | None] = {}
+    for name, first, other in zip(missing, *runs, strict=True):
+        if hasattr(first, "shape") and first.dtype.kind in "fiub":
+            kind = onnx.helper.np_dtype_to_tensor_dtype(first.dtype)
+            shown[name] = int(kind), _agreed(first.shape, other.shape)
     return shown
 
 
-def _value(name: str, known: tuple[int, tuple[int, ...] | None] | None, file: str) -> Value:
+def _agreed(first: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
+    if len(first) != len(other):
+        return None
+    return tuple(size if size == also else -1 for size, also in zip(first, other, strict=True))
+
+
+def _value(name: str, known: _Known | None, file: str) -> Value:
     if known is None:
         return Value(name=name, dtype="object", shape=None, bytes=None)
     kind, shape = known
     dtype = _numpy_type(kind)
+    if shape is not None and -1 in shape:
+        shape = None
     if shape is None or dtype == "object":
         return Value(name=name, dtype=dtype, shape=shape, bytes=None)
     size = counting.tensor_bytes(kind, math.prod(shape))
@@ -238,9 +257,7 @@ def _value(name: str, known: tuple[int, tuple[int, ...] | None] | None, file: st
     return Value(name=name, dtype=dtype, shape=shape, bytes=size)
 
 
-def _write(
-    model: onnx.ModelProto, found: Mapping[str, tuple[int, tuple[int, ...] | None] | None]
-) -> None:
+def _write(model: onnx.ModelProto, found: Mapping[str, _Known | None]) -> None:
     """Write types and shapes into the model: a part's inputs need them."""
     del model.graph.value_info[:]
     outputs = {value.name: value for value in model.graph.output}
@@ -249,7 +266,8 @@ def _write(
         if known is None or name in inputs:
             continue
         kind, shape = known
-        info = onnx.helper.make_tensor_value_info(name, kind, shape)
+        sizes = None if shape is None else [None if size < 0 else size for size in shape]
+        info = onnx.helper.make_tensor_value_info(name, kind, sizes)
         if name in outputs:
             outputs[name].CopyFrom(info)
         else:

@@ -173,6 +173,32 @@ def test_random_numbers_are_drawn_once(build):
     assert any("noise" in cut.tensors for cut in network.graph.cuts)
 
 
+def test_shapes_that_depend_on_data_forbid_their_cuts(build, compare):
+    network = build(
+        [
+            node("Sub", ["x", "half"], ["s"]),
+            node("NonZero", ["x"], ["found"]),
+            node("Cast", ["found"], ["places"], to=FLOAT),
+            node("ReduceSum", ["places"], ["total"]),
+            node("Mul", ["total", "s"], ["y"]),
+        ],
+        [value("x")],
+        [value("y"), value("places", shape=["p", "q"])],
+        [constant("half", [0.5])],
+    )
+    shapes = {item.name: item.shape for item in network.graph.values}
+    assert shapes["found"] is None
+    assert shapes["places"] is None
+    assert shapes["total"] == (1, 1)
+    crossing = {name for cut in network.graph.cuts for name in cut.tensors}
+    assert crossing == {"s", "total"}
+    session = sessions.open_session(network.folded, level="deployed")
+    for count in (1, 3):
+        held = np.array([[1.0] * count + [0.0] * (4 - count)], dtype=np.float32)
+        assert session.run(["places"], {"x": held})[0].shape == (2, count)
+    compare_every_cut(network, compare)
+
+
 def pooled(build, *middle, channels=32):
     """Convolution, something, global pooling of it, and a product of both."""
     random = np.random.default_rng(1)
