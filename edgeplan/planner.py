@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import InputError, SolverError
-from edgeplan.model.evaluate import Evaluation
+from edgeplan.model.evaluate import Evaluation, RoutePrice
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.model.verify import Certified, verify
@@ -21,6 +22,8 @@ from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from _typeshed import DataclassInstance
 
 Status = Literal["optimal", "feasible", "infeasible", "unknown"]
 Limit = Literal["time", "work", "interrupted"]
@@ -86,6 +89,7 @@ class Result:
             "chosen": self.chosen,
             "message": self.message,
             "plan": None if path is None else str(path),
+            "routes": None if self.plan is None else routes_json(self.plan),
             "evaluation": None if self.evaluation is None else evaluation_json(self.evaluation),
             "baselines": {baseline.name: _baseline_json(baseline) for baseline in self.baselines},
         }
@@ -209,23 +213,51 @@ def _certified(
     return certified
 
 
+def routes_json(plan_: Plan) -> dict[str, Any]:
+    """Return a plan's routes for machines: by stream, a device for each layer."""
+    return {
+        name: [{"fraction": route.fraction, "devices": list(route.devices)} for route in routes]
+        for name, routes in plan_.routes.items()
+    }
+
+
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation for machines: aggregated values and violations; ``None`` for inf."""
+    """Return an evaluation for machines, in SI units; ``None`` where a value is infinite."""
     return {
         "latency_seconds": _finite(evaluation.latency_seconds),
         "energy_joules": _finite(evaluation.energy_joules),
         "cost_dollars": _finite(evaluation.cost_dollars),
         "objective": _finite(evaluation.objective),
-        "violations": [
-            {
-                "kind": violation.kind,
-                "place": violation.place,
-                "message": violation.message,
-                "value": None if violation.value is None else _finite(violation.value),
-                "limit": violation.limit,
-            }
-            for violation in evaluation.violations
+        "violations": [_fields(violation) for violation in evaluation.violations],
+        "streams": [
+            _fields(stream, leave_out="routes")
+            | {"routes": [_route_json(route) for route in stream.routes]}
+            for stream in evaluation.streams
         ],
+        "devices": [_fields(device) for device in evaluation.devices],
+        "links": [_fields(link) for link in evaluation.links],
+    }
+
+
+def _route_json(route: RoutePrice) -> dict[str, Any]:
+    return {
+        "fraction": route.fraction,
+        "latency_seconds": _finite(route.latency_seconds),
+        "stages": [
+            _fields(stage, leave_out="transfers")
+            | {"transfers": [_fields(transfer) for transfer in stage.transfers]}
+            for stage in route.stages
+        ],
+        "returned": [_fields(transfer) for transfer in route.returned],
+    }
+
+
+def _fields(item: DataclassInstance, *, leave_out: str = "") -> dict[str, Any]:
+    return {
+        field.name: _finite(value) if isinstance(value, float) else value
+        for field in dataclasses.fields(item)
+        if field.name != leave_out
+        for value in (getattr(item, field.name),)
     }
 
 

@@ -1,6 +1,7 @@
 """The planner's promises, with solvers that break theirs."""
 
 import dataclasses
+import json
 import math
 from typing import ClassVar
 
@@ -202,3 +203,18 @@ def test_the_registered_solvers_agree_with_enumeration_by_hand(problem, solver):
     )
     assert result.status == "optimal"
     assert math.isclose(result.objective, by_hand, rel_tol=1e-6)
+
+
+def test_the_routes_and_their_prices_are_in_the_json(problem):
+    solver = says(plan=routed("near", "far"), claimed_objective=0.0251, bound=0.0)
+    lone = dataclasses.replace(
+        problem, streams=(dataclasses.replace(problem.streams[0], returns=False),)
+    )
+    document = plan(lone, solver=solver).as_json()
+    (route,) = document["routes"]["s"]
+    (priced,) = document["evaluation"]["streams"][0]["routes"]
+    stages = [device for stage in priced["stages"] for device in [stage["device"]]]
+    assert stages == list(dict.fromkeys(route["devices"]))
+    assert priced["latency_seconds"] == pytest.approx(document["evaluation"]["latency_seconds"])
+    assert {load["name"] for load in document["evaluation"]["devices"]} == {"near", "far"}
+    json.dumps(document, allow_nan=False)

@@ -39,6 +39,6 @@ class Certificate:
         return self.basis in ("enumerated", "dual")
 
     def __str__(self) -> str:
-        words = "proved" if self.proved else self.basis
-        detail = f", {self.states:,} states" if self.states is not None else ""
-        return f"{words} ({self.basis} by {' and '.join(self.witnesses)}{detail}): {self.bounded}"
+        proved = "proved, " if self.proved else ""
+        detail = f" in {self.states:,} states" if self.states is not None else ""
+        return f"{proved}{self.basis} by {' and '.join(self.witnesses)}{detail}: {self.bounded}"

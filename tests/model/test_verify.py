@@ -44,7 +44,7 @@ def test_an_honest_claim_stands():
     assert (claim.objective, claim.bound, claim.gap) == (0.5, 0.5, 0.0)
     assert str(claim) == (
         "a plan at 0.5; no plan is below 0.5 (gap 0), "
-        "proved (enumerated by e 1, 4 states): all plans"
+        "proved, enumerated by e 1 in 4 states: all plans"
     )
 
 
@@ -120,7 +120,7 @@ def test_a_plan_that_breaks_a_limit_has_no_price():
 def test_infeasibility_stands_on_a_certificate():
     claim = check(None, bound=None, objective=None, infeasible=True)
     assert claim.proved
-    assert str(claim) == "no plan; proved (enumerated by e 1, 4 states): all plans"
+    assert str(claim) == "no plan; proved, enumerated by e 1 in 4 states: all plans"
 
 
 def test_infeasibility_without_a_certificate_does_not_stand():
