@@ -23,8 +23,12 @@ class Instance:
         Paths are absolute.
     path
         The file that it was read from; two instances may be equal without it.
+    predicted
+        Names of the devices with a profile that was predicted, not measured, in the problem's
+        order; two instances may be equal without it.
     """
 
     problem: Problem
     sources: Mapping[str, OnnxSource] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False)
+    predicted: tuple[str, ...] = field(default=(), compare=False)

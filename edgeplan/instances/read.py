@@ -102,7 +102,9 @@ class _Reader:
         # Where the named items stand in the file: devices.cam, or devices[2] in a list.
         self._places: dict[str, dict[str, Place]] = {}
         self._profiles: dict[Path, Profile | None] = {}
+        self._entries: dict[str, str | None] = {}
         self._sources: dict[str, OnnxSource] = {}
+        self._predicted: set[str] = set()
 
     def read(self) -> Instance:
         tree = dict(self._tree)
@@ -125,7 +127,8 @@ class _Reader:
             self._faults += self._strangers(left_out, list(file.devices))
         if self._faults or problem is None:
             raise InputError(self._faults)
-        return Instance(problem, self._sources, self._path)
+        predicted = tuple(d.name for d in problem.devices if d.name in self._predicted)
+        return Instance(problem, self._sources, self._path, predicted)
 
     # --- the shape of the file ------------------------------------------------------------------
 
@@ -221,6 +224,7 @@ class _Reader:
         self, file: parts.InstanceFile, broken: frozenset[str]
     ) -> tuple[Problem | None, frozenset[str]]:
         """Return the problem, or ``None``, and the networks left out for their faults."""
+        self._entries = {name: part.catalog for name, part in file.devices.items()}
         networks = [
             network
             for name, part in file.networks.items()
@@ -472,10 +476,20 @@ class _Reader:
             if differs:
                 message = (
                     f"{cut(file)} was made of another network or cut: its {differs} "
-                    "differ from the first profile's; profile again at the same cuts"
+                    "differ from the first profile's; profile again at the same cuts, "
+                    "with `edgeplan profile --cuts-from` and the first profile's file"
+                )
+                self._faults.append(Fault(show_place(where), message))
+            entry = self._entries.get(device)
+            if profile.basis == "predicted" and entry not in (None, profile.device):
+                message = (
+                    f"{cut(file)} was predicted for '{cut(profile.device)}', but "
+                    f"'{cut(device)}' is a '{entry}'; predict it with --device {entry}"
                 )
                 self._faults.append(Fault(show_place(where), message))
             costs[device] = profile.costs()
+            if profile.basis == "predicted":
+                self._predicted.add(device)
         if first is not None:
             self._source(name, part.onnx, first.sha256, first.shapes)
         if first is None or len(self._faults) > before:

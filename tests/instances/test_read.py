@@ -220,6 +220,17 @@ class TestProfiles:
         assert "tiny.json: whole.runs: must be a whole number" in text
         assert "tiny.json: colour: unknown key" in text
 
+    def test_a_prediction_for_another_board_is_a_fault(self, tmp_path: Path) -> None:
+        predicted = dataclasses.replace(good_profile("raspberry-pi-5"), basis="predicted")
+        write_profile(predicted, tmp_path / "pi5.json")
+        tree = self.tree({"profiles": {"camera": "pi5.json"}})
+        tree["devices"]["camera"] = {"catalog": "raspberry-pi-4", "zone": "home"}
+        (fault,) = faults(tmp_path, tree)
+        assert fault.place == "networks.tiny.profiles.camera"
+        assert "predict it with --device raspberry-pi-4" in fault.message
+        tree["devices"]["camera"]["catalog"] = "raspberry-pi-5"
+        assert "camera" in read(tmp_path, tree).network["tiny"].costs
+
     def test_a_pipe_is_not_opened(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "tiny.json")
         found = faults(tmp_path, self.tree({"profiles": {"camera": "tiny.json"}}))
