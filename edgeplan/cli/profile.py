@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeplan.cli.interrupt import stop_on_interrupt
-from edgeplan.cli.options import json_option, output_option, threads_option
+from edgeplan.cli.options import input_option, json_option, output_option, threads_option
 from edgeplan.cli.output import clean_text, note, print_json
 from edgeplan.model.errors import InputError
 
@@ -37,6 +37,17 @@ if TYPE_CHECKING:
     "--max-cuts", type=click.IntRange(0, 200), default=8, show_default=True,
     help="At most so many cuts on the shortlist: each pair of them is a part that is timed.",
 )  # fmt: skip
+@click.option(
+    "--cuts",
+    metavar="12,40,77",
+    callback=lambda ctx, param, text: _cuts(text),
+    help="Cut before these nodes (`edgeplan show NET.onnx` lists them) instead of a shortlist.",
+)
+@input_option(
+    "--cuts-from",
+    text="Take cuts and shapes from this PROFILE of the same file, so that both fit one instance: "
+    "a shortlist depends on the machine.",
+)
 @threads_option
 @click.option("--repeats", type=click.IntRange(1, 100_000), help="Timed runs of each part.")
 @click.option(
@@ -62,6 +73,8 @@ def command(
     name: str | None,
     device: str | None,
     max_cuts: int,
+    cuts: tuple[int, ...] | None,
+    cuts_from: Path | None,
     threads: int,
     repeats: int | None,
     seconds: float,
@@ -79,12 +92,21 @@ def command(
 
     target = None if device is None else _catalogue_device(device)
     pinned = dict(_shape(text) for text in shapes)
+    like = None
+    if cuts_from is not None:
+        from edgeplan.instances.profiles import read_profile
+
+        if cuts is not None:
+            raise InputError.at("--cuts", "and --cuts-from exclude each other: leave one out")
+        like = read_profile(cuts_from)
     with stop_on_interrupt("the times measured so far") as stop, watching() as on_progress:
         profile = measure.profile(
             Path(network),
             shapes=pinned,
             name=name,
             max_cuts=max_cuts,
+            cuts=cuts,
+            like=like,
             threads=threads,
             repeats=repeats,
             seconds=seconds,
@@ -152,6 +174,18 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
             "--shape", f"'{text[:80]}' is not of the form INPUT=1,3,224,224 with positive sizes"
         )
     return name, shape
+
+
+def _cuts(text: str | None) -> tuple[int, ...] | None:
+    """Read ``12,40,77``."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(position) for position in text.split(","))
+    except ValueError:
+        raise InputError.at(
+            "--cuts", f"'{text[:80]}' is not of the form 12,40,77 (node positions)"
+        ) from None
 
 
 @contextmanager

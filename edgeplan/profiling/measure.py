@@ -40,6 +40,7 @@ def profile(
     device: str = "this-machine",
     max_cuts: int = DEFAULT_CUTS,
     cuts: Sequence[int] | None = None,
+    like: Profile | None = None,
     threads: int = 1,
     repeats: int | None = None,
     warmup: int = _WARMUP,
@@ -71,6 +72,10 @@ def profile(
         How many inner cuts to shortlist at most (`edgeplan.profiling.shortlist` has the rule).
     cuts
         Node positions to cut at, instead of the shortlist.
+    like
+        Profile of the same file, from another run or machine: its cuts and its shapes are taken,
+        so that both profiles can be used in one instance (a shortlist depends on times, and so
+        on the machine). It takes the place of `cuts`, and of `shapes`, which may only agree.
     threads
         Intra-op threads.
     repeats
@@ -103,7 +108,7 @@ def profile(
     Raises
     ------
     InputError
-        If an argument makes no sense, with every fault found.
+        If an argument makes no sense, with every fault found, or `like` is of another network.
     NetworkError
         If the file is unsafe or invalid, or the network crashes, or exceeds a limit.
     InterruptedRunError
@@ -117,6 +122,8 @@ def profile(
         seconds=seconds,
         memory_bytes=memory_bytes,
     )
+    if like is not None:
+        shapes, cuts = _taken(like, shapes, cuts)
     run = Campaign(
         path=Path(path),
         effort=timing.Effort(
@@ -136,6 +143,8 @@ def profile(
         with tempfile.TemporaryDirectory(prefix="edgeplan-profile-") as folder:
             run.say("prepare", f"reading {run.path.name[:80]}")
             run.prepared = prepare(path, shapes=shapes, folder=Path(folder), seconds=seconds)
+            if like is not None:
+                _check_file(like, run)
             explicit = None if cuts is None else shortlist.checked(run.graph, cuts)
             key = run.key(device, max_cuts if explicit is None else list(explicit))
             run.heed()
@@ -149,6 +158,8 @@ def profile(
                     kept.clear()
                 run.take_up(kept, key)
                 run.choose(kept, Path(folder), explicit, max_cuts)
+                if like is not None:
+                    _check_layers(like, run)
                 run.tell_reuse(key)
                 run.measure(kept, Path(folder))
                 result = run.result(run.path.stem if name is None else name, device)
@@ -156,6 +167,56 @@ def profile(
             return result
     except KeyboardInterrupt:
         raise InterruptedRunError(run.ending()) from None
+
+
+def _taken(
+    like: Profile, shapes: Mapping[str, Sequence[int]] | None, cuts: Sequence[int] | None
+) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
+    """Return the shapes and cuts of a profile, if nothing else is asked for beside."""
+    faults = []
+    if cuts is not None:
+        faults.append(Fault("cuts", "are taken from the other profile: leave one of the two out"))
+    own = dict(like.shapes)
+    for name, shape in (shapes or {}).items():
+        if name not in own:
+            faults.append(
+                Fault(f"shape {name[:80]}", "the profile that the cuts come from has no such input")
+            )
+        elif tuple(shape) != own[name]:
+            text = ",".join(map(str, own[name]))
+            faults.append(
+                Fault(
+                    f"shape {name[:80]}",
+                    f"the profile that the cuts come from was measured with {text}: leave the "
+                    "shape out, or measure both profiles anew with the shape that you want",
+                )
+            )
+    if faults:
+        raise InputError(faults)
+    return own, like.positions
+
+
+def _check_file(like: Profile, run: Campaign) -> None:
+    assert run.prepared is not None
+    if like.sha256 != run.prepared.source.sha256:
+        raise InputError.at(
+            "cuts",
+            f"the profile that they come from is of another file ({like.onnx[:80]}, sha256 "
+            f"{like.sha256[:12]}…; {run.path.name[:80]} has "
+            f"{run.prepared.source.sha256[:12]}…): give a profile of this file, or the file "
+            "that it was measured on",
+        )
+
+
+def _check_layers(like: Profile, run: Campaign) -> None:
+    if (like.layers, like.tensors) != (run.layers, run.tensors):
+        raise InputError.at(
+            "cuts",
+            "the same positions make other layers here than in the profile that they come from: "
+            f"it was made with onnxruntime {like.machine.onnxruntime[:40]} and onnx "
+            f"{like.machine.onnx[:40]}, here are {run.machine.onnxruntime} and "
+            f"{run.machine.onnx}; install the same versions, or measure both profiles anew",
+        )
 
 
 def _check(

@@ -92,6 +92,31 @@ def test_named_cuts_are_taken_and_wrong_ones_refused(branches: Path, tmp_path: P
         profile(branches, cuts=[1, 99], repeats=2, cache=tmp_path)
 
 
+def test_a_profile_like_another_has_its_cuts_and_shapes(chain: Path, tmp_path: Path) -> None:
+    first = profile(chain, shapes={"x": (3, 32)}, cuts=[2, 7], repeats=2, cache=tmp_path / "one")
+    other = profile(chain, like=first, max_cuts=1, repeats=2, cache=tmp_path / "two")
+    assert other.positions == (2, 7)
+    for same in ("sha256", "shapes", "layers", "tensors"):
+        assert getattr(other, same) == getattr(first, same)
+    whole = profile(chain, max_cuts=0, repeats=2, cache=tmp_path)
+    assert profile(chain, like=whole, repeats=2, cache=tmp_path).positions == ()
+
+
+def test_a_profile_like_one_of_something_else_is_refused(
+    chain: Path, branches: Path, tmp_path: Path
+) -> None:
+    first = profile(chain, cuts=[2, 7], repeats=2, cache=tmp_path)
+    with pytest.raises(InputError, match="leave one of the two out"):
+        profile(chain, like=first, cuts=[1], cache=tmp_path)
+    with pytest.raises(InputError, match=r"shape x: .* measured with 1,32: leave the shape out"):
+        profile(chain, like=first, shapes={"x": (2, 32)}, cache=tmp_path)
+    with pytest.raises(InputError, match=r"cuts: .* another file \(chain.onnx"):
+        profile(branches, like=replace(first, shapes=()), cache=tmp_path)
+    merged = replace(first, layers=(replace(first.layers[0], name="old"), *first.layers[1:]))
+    with pytest.raises(InputError, match="install the same versions"):
+        profile(chain, like=merged, cache=tmp_path)
+
+
 def test_no_cuts_make_one_layer(chain: Path, tmp_path: Path) -> None:
     found = profile(chain, max_cuts=0, repeats=2, cache=tmp_path)
     check(found)
