@@ -19,7 +19,7 @@ from edgeplan.cli.options import (
     output_option,
     threads_option,
 )
-from edgeplan.cli.output import clean_text, json_text, print_json, write_text
+from edgeplan.cli.output import clean_text, json_text, note, print_json, write_text
 
 if TYPE_CHECKING:
     from edgeplan.execution.addresses import WorkerAddress
@@ -73,7 +73,17 @@ def command(
             on_progress=on_progress,
             stop=stop.is_set,
         )
-    document = report.as_json()
+    used = {d for routes in chosen.routes.values() for route in routes for d in route.devices}
+    predicted = [name for name in read.predicted if name in used]
+    document = {**report.as_json(), "predicted_devices": predicted}
+    # A worker elsewhere may be the very machine that was predicted, and --slow-down plays it.
+    played = [name for name in predicted if not slow_down and name not in (addresses or {})]
+    if played:
+        note(
+            f"note: times of {', '.join(clean_text(name, 40) for name in played[:12])} are "
+            "predictions for other machines: what was measured here cannot be compared with "
+            "them; --slow-down plays them"
+        )
     if output is not None:
         write_text(output, json_text({"format": REPORT_FORMAT, "version": 1, **document}))
     if as_json:

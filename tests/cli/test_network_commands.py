@@ -156,6 +156,35 @@ def test_run_json_has_the_keys_of_the_contract(folder, tmp_path):
     assert invoke_json("show", report)["kind"] == "run"
 
 
+def test_run_tells_which_devices_were_predicted_and_shows_transfers(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    predicted = folder / "predicted.json"
+    device = ("--name", "small", "--device", "raspberry-pi-4")
+    invoke_json("profile", folder / "net.onnx", "-o", predicted, *device)
+    text = (folder / "instance.yaml").read_text()
+    both = "[{file: profile.json, devices: [board, server]}]"
+    assert both in text
+    instance = folder / "predicted.yaml"
+    instance.write_text(text.replace(both, "{board: predicted.json, server: profile.json}"))
+    invoke_json("solve", instance, "-o", tmp_path / "plan.json")
+    words = ("run", instance, tmp_path / "plan.json", "--requests", 1)
+    result = invoke(*words, "--json")
+    assert json.loads(result.stdout)["predicted_devices"] == ["board"]
+    notes = [line for line in result.stderr.splitlines() if "predictions" in line]
+    assert len(notes) == 1
+    assert "board" in notes[0]
+    assert "server" not in notes[0]
+    assert "--slow-down" in notes[0]
+    result = invoke(*words, "--slow-down")
+    assert "predictions" not in result.stderr
+    table = result.stdout.partition("Transfers")[2]
+    assert "board → server" in table
+    assert "server → board" in table
+    assert "emulated" in table
+    real = invoke("run", folder / "instance.yaml", folder / "plan.json", "--requests", 1)
+    assert "predictions" not in real.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

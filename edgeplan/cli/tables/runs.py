@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from edgeplan.cli import units
+from edgeplan.cli.output import clean_text
 from edgeplan.cli.tables.table import show
 
 
@@ -54,6 +55,40 @@ def run_report(report: Mapping[str, Any]) -> None:
             for index, stage in enumerate(stream.get("stages") or ())
             if isinstance(stage, Mapping)
         ),
+    )
+    transfers = [(stream, transfer) for stream in streams for transfer in _transfers(stream)]
+    if transfers:
+        show(
+            "Transfers",
+            ("stream", "link", ">size", ">predicted", ">measured", ">error", ""),
+            (_transfer(stream, transfer) for stream, transfer in transfers),
+            footer="emulated: held to the time of the instance's link; real: over the network.",
+        )
+
+
+def _transfers(stream: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the transfers of all routes in the order in which they happen."""
+    for route in stream.get("routes") or ():
+        if not isinstance(route, Mapping):
+            continue
+        stages = [stage for stage in route.get("stages") or () if isinstance(stage, Mapping)]
+        lists = [*(stage.get("transfers") for stage in stages), route.get("returned")]
+        for transfers in lists:
+            yield from (item for item in transfers or () if isinstance(item, Mapping))
+
+
+def _transfer(stream: Mapping[str, Any], transfer: Mapping[str, Any]) -> Sequence[object]:
+    predicted = _number(transfer.get("predicted_seconds"))
+    measured = _number(transfer.get("measured_seconds"))
+    return (
+        stream.get("name"),
+        f"{clean_text(str(transfer.get('source')), 30)} → "
+        f"{clean_text(str(transfer.get('target')), 30)}",
+        units.size(_number(transfer.get("bytes"))),
+        units.seconds(predicted),
+        units.seconds(measured),
+        _signed(measured / predicted - 1 if measured is not None and predicted else None),
+        "emulated" if transfer.get("emulated") else "real",
     )
 
 
