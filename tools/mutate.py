@@ -19,6 +19,7 @@ import argparse
 import ast
 import copy
 import inspect
+import logging
 import random
 import sys
 import time
@@ -305,6 +306,8 @@ _BENCH = _Bench()
 
 
 def _start() -> None:
+    # A mutant that cannot be built is caught; Pyomo need not tell of it.
+    logging.getLogger("pyomo").setLevel(logging.CRITICAL + 1)
     _BENCH.mutants = list(mutants())
     _BENCH.problems = witnesses()
     _BENCH.golden = read_golden()
