@@ -5,10 +5,15 @@ operations and *B* bytes per second is max(f / F, b / B) (Williams, Waterman, Pa
 *Roofline*, Communications of the ACM 52(4), 2009). No machine reaches it; how far a span
 stays below it is measured here and taken to be the same there:
 
-    time there = max(time here × r, (time here − fixed here) × r + fixed there),
-    r = roofline there / roofline here
+    time there = max(time here × r, (time here − fixed here) × r + fixed there)
 
-Rooflines of a span are sums over its nodes. *Fixed* is what entering a part costs whatever it
+For a layer, r = roofline there / roofline here, sums over its nodes. For a span of several it is
+the mean of its layers' r, each weighted by the layer's time measured here: with a ratio of sums
+of rooflines instead, a span would weigh its layers by what they should take and the layers apart
+by what they do take, and splitting could win by that alone. As it is, the layers apart take no
+less than the whole there if they take no less here.
+
+*Fixed* is what entering a part costs whatever it
 computes: here the profile's boundary cost, there the catalogue's ``overhead_seconds`` (where it
 has none, time here × r). Of the two readings the dearer is taken: the boundary cost is a small
 difference of measured times, and a noisy one must not make small parts look cheap, or plans that
@@ -19,6 +24,7 @@ is labelled ``predicted`` and says from what.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -58,6 +64,29 @@ class _Scale:
         if here == 0.0:  # nothing countable: as bad as the worse of the two roofs
             return max(self.flops_here / self.flops_there, self.bytes_here / self.bytes_there)
         return there / here
+
+
+class _Ratios:
+    """From time here to time there, by span."""
+
+    def __init__(self, profile: Profile, scale: _Scale) -> None:
+        sizes = _sizes(profile.graph)
+        efforts = [_effort(node, sizes) for node in profile.graph.nodes]
+        edges = (0, *profile.positions, len(efforts))
+        self._efforts, self._edges, self._scale = efforts, edges, scale
+        self._here = [row[0].mean_seconds for row in profile.spans]
+        self._layers = [scale.ratio(efforts[a:b]) for a, b in itertools.pairwise(edges)]
+
+    def of(self, first: int, last: int) -> float:
+        """Return the ratio of layers ``first`` to ``last - 1``."""
+        here = self._here[first:last]
+        total = math.fsum(here)
+        if total == 0.0:
+            return self._scale.ratio(self._efforts[self._edges[first] : self._edges[last]])
+        products = (
+            time * ratio for time, ratio in zip(here, self._layers[first:last], strict=True)
+        )
+        return math.fsum(products) / total
 
 
 def predict(
@@ -105,13 +134,13 @@ def predict(
         device.flops_per_second.value,
         device.memory_bytes_per_second.value,
     )
-    efforts = [_effort(node, _sizes(profile.graph)) for node in profile.graph.nodes]
-    edges = (0, *profile.positions, len(efforts))
+    ratios = _Ratios(profile, scale)
+    count = len(profile.layers)
     fixed_here = profile.boundary_seconds
     fixed_there = None if device.overhead_seconds is None else device.overhead_seconds.value
 
     def scaled(timing: Timing, first: int, last: int) -> Timing:
-        ratio = scale.ratio(efforts[first:last])
+        ratio = ratios.of(first, last)
         mean = _seconds(timing.mean_seconds, ratio, fixed_here, fixed_there)
         share = mean / timing.mean_seconds if timing.mean_seconds > 0 else ratio
         return Timing(
@@ -124,18 +153,14 @@ def predict(
             basis="predicted",
         )
 
-    whole_ratio = scale.ratio(efforts)
     return replace(
         profile,
-        whole=scaled(profile.whole, 0, len(efforts)),
+        whole=scaled(profile.whole, 0, count),
         spans=tuple(
-            tuple(
-                scaled(timing, edges[row], edges[row + entry + 1])
-                for entry, timing in enumerate(timings)
-            )
+            tuple(scaled(timing, row, row + entry + 1) for entry, timing in enumerate(timings))
             for row, timings in enumerate(profile.spans)
         ),
-        boundary_seconds=fixed_here * whole_ratio if fixed_there is None else fixed_there,
+        boundary_seconds=fixed_here * ratios.of(0, count) if fixed_there is None else fixed_there,
         joules=None,
         energy_basis="power-model",
         device=device.name,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edgeplan.model.profile import SpanBasis, Timing
 
@@ -111,30 +112,53 @@ def interpolate(parts: Sequence[Timing], boundary_seconds: float) -> Timing:
     )
 
 
-def boundary(spans: Sequence[Sequence[Timing]]) -> float:
-    """Return what one more split adds: the median of (Σ parts − whole) per additional part.
+def quiet(seconds: Sequence[float]) -> float:
+    """Return the lower quartile: what a thing takes on a machine that is left alone.
 
-    The splits looked at are those whose parts were all measured: head and tail at each inner
-    cut, and all layers apart.
+    A neighbour only ever adds time, so the upper half of the runs holds most of the noise; the
+    minimum alone would hang on a single run.
+
+    Examples
+    --------
+    >>> quiet([1.0, 1.1, 1.2, 9.0, 9.0])
+    1.1
+    """
+    if len(seconds) < 2:
+        return seconds[0]
+    return statistics.quantiles(seconds, n=4, method="inclusive")[0]
+
+
+def boundary(runs: Mapping[tuple[int, int], Sequence[float]], count: int) -> float:
+    """Return what one more split adds: the median of head + tail − both together.
+
+    Looked at is every split in two of every span whose three times were all measured, not of
+    the whole alone: so a single noisy span is in few of the terms. Each time is the lower
+    quartile of its runs (:func:`quiet`). Since no part can take less than what entering a part
+    costs, the result is capped by the shortest one.
 
     Parameters
     ----------
-    spans
-        Row ``i``, entry ``k``: layers ``i`` to ``i + k``.
+    runs
+        Wall seconds of each run, by span (first layer, stop).
+    count
+        Number of layers.
 
     Returns
     -------
     float
         Seconds, not below 0; 0 for a single layer.
+
+    Examples
+    --------
+    >>> boundary({(0, 1): [2.0], (1, 2): [3.0], (0, 2): [4.5]}, 2)
+    0.5
     """
-    count = len(spans)
-    if count == 1:
-        return 0.0
-    whole = spans[0][count - 1].median_seconds
+    times = {span: quiet(seconds) for span, seconds in runs.items()}
     extras = [
-        spans[0][cut - 1].median_seconds + spans[cut][count - cut - 1].median_seconds - whole
-        for cut in range(1, count)
+        times[first, cut] + times[cut, stop] - times[first, stop]
+        for first, cut, stop in itertools.combinations(range(count + 1), 3)
+        if times.keys() >= {(first, cut), (cut, stop), (first, stop)}
     ]
-    apart = math.fsum(row[0].median_seconds for row in spans)
-    extras.append((apart - whole) / (count - 1))
-    return max(0.0, statistics.median(extras))
+    if not extras:
+        return 0.0
+    return min(max(0.0, statistics.median(extras)), *times.values())

@@ -54,7 +54,7 @@ def timings(
         interpolated: their layers joined, each joint saving what all layers apart take more
         than the whole, so that the ends meet.
     boundary_seconds
-        `edgeplan.profiling.statistics.boundary` of it.
+        `edgeplan.profiling.statistics.boundary` of the runs.
     """
     known = {span: summarise(found.wall, found.cpu) for span, found in spans.items()}
     apart = [known[layer, layer + 1] for layer in range(count)]
@@ -69,7 +69,7 @@ def timings(
         )
         for first in range(count)
     )
-    return table, boundary(table)
+    return table, boundary({span: found.wall for span, found in spans.items()}, count)
 
 
 def joules(spans: Mapping[Span, Samples], count: int) -> tuple[tuple[float, ...], ...] | None:

@@ -165,6 +165,21 @@ def test_a_noisy_boundary_never_makes_a_part_cheap(boundary: float, overhead: fl
         assert there >= 2 * here * (1 - 1e-12)
 
 
+@given(FACTORS, FACTORS, st.sampled_from([None, 0.0, 20e-6, 1e-3]), st.floats(0.0, 2e-3))
+def test_layers_apart_never_take_less_than_the_whole_there(
+    compute: float, memory: float, overhead: float | None, boundary: float
+) -> None:
+    """They take no less here, so a split must not win by the prediction."""
+    profile = sample(boundary_seconds=boundary)
+    profile = replace(profile, whole=timing(4.9e-3))
+    profile = replace(profile, spans=((*profile.spans[0][:2], timing(4.9e-3)), *profile.spans[1:]))
+    target = device(5e10 * compute, 1e10 * memory, overhead)
+    found = predict(profile, target, reference=REFERENCE)
+    apart = sum(row[0].mean_seconds for row in found.spans)
+    assert apart >= found.whole.mean_seconds * (1 - 1e-9)
+    assert apart >= found.spans[0][2].mean_seconds * (1 - 1e-9)
+
+
 def test_a_prediction_is_labelled_and_compatible() -> None:
     profile = sample()
     found = predict(profile, device(1e9, 1e9), reference=REFERENCE)

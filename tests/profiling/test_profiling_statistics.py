@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgeplan.profiling.statistics import (
     boundary,
     interpolate,
     median_deviation,
+    quiet,
     squared_variation,
     summarise,
 )
@@ -32,8 +34,12 @@ def timing(seconds: float, cv2: float = 0.0, mad: float = 0.0) -> Timing:
     )
 
 
-def table(seconds: list[list[float]]) -> list[list[Timing]]:
-    return [[timing(value) for value in row] for row in seconds]
+def table(seconds: list[list[float]]) -> dict[tuple[int, int], list[float]]:
+    return {
+        (first, first + entry + 1): [value]
+        for first, row in enumerate(seconds)
+        for entry, value in enumerate(row)
+    }
 
 
 @given(TIMES)
@@ -70,14 +76,42 @@ def test_an_outlier_moves_the_mean_but_not_the_median() -> None:
 
 
 def test_boundary_is_the_median_extra_per_additional_part() -> None:
-    # head + tail - whole: 0.2 and 0.4; all apart: (1.3 + 1.2 + 1.1 - 3.0) / 2 = 0.3
+    # of the whole: 0.2 and 0.4; of its head: 0.2; of its tail: 0.4
     spans = table([[1.3, 2.3, 3.0], [1.2, 1.9], [1.1]])
-    assert boundary(spans) == pytest.approx(0.3)
+    assert boundary(spans, 3) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("count", [4, 9])
+@pytest.mark.parametrize("seed", range(8))
+def test_boundary_stands_noise(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    true = 100e-6
+    layers = random.uniform(0.5e-3, 3e-3, count)
+    runs = {}
+    for first, stop in itertools.combinations(range(count + 1), 2):
+        seconds = true + layers[first:stop].sum()
+        busy = random.random(10) < 0.3  # a neighbour takes up to as much again
+        runs[first, stop] = list(
+            seconds * (1 + 0.002 * random.random(10)) + busy * random.exponential(seconds / 2, 10)
+        )
+    assert 0.5 * true < boundary(runs, count) < 2 * true
+    # Every run of one span is a third too long: that of all layers, which once set the tone.
+    runs[0, count] = [value * 1.3 for value in runs[0, count]]
+    assert 0.2 * true < boundary(runs, count) < 2 * true
+
+
+def test_boundary_is_at_most_the_shortest_part() -> None:
+    assert boundary(table([[1.0, 1.0, 1.0], [0.01, 1.0], [1.0]]), 3) == 0.01
+
+
+def test_the_quiet_time_is_the_lower_quartile() -> None:
+    assert quiet([3.0]) == 3.0
+    assert quiet([5.0, 1.0, 9.0, 2.0, 9.0]) == 2.0
 
 
 def test_boundary_is_never_negative_and_zero_for_one_layer() -> None:
-    assert boundary(table([[1.0, 3.0], [1.0]])) == 0.0
-    assert boundary(table([[1.0]])) == 0.0
+    assert boundary(table([[1.0, 3.0], [1.0]]), 2) == 0.0
+    assert boundary(table([[1.0]]), 1) == 0.0
 
 
 def test_joined_parts_save_their_boundaries() -> None:
