@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from edgeplan.model.profile import Profile
     from edgeplan.profiling.progress import ProfileProgress
 
+_NOTES = frozenset({"reuse", "wait", "noise"})
+"""Stages whose message is a line of its own."""
+
 
 @click.command("profile")
 @click.argument("network", metavar="NET.onnx")
@@ -211,7 +214,7 @@ def watching() -> Iterator[Callable[[ProfileProgress], None]]:
         task = bar.add_task("preparing", total=None)
 
         def update(moment: ProfileProgress) -> None:
-            if moment.stage in ("reuse", "wait"):
+            if moment.stage in _NOTES:
                 bar.console.print(clean_text(moment.message, 200))
             bar.update(
                 task,
@@ -224,5 +227,5 @@ def watching() -> Iterator[Callable[[ProfileProgress], None]]:
 
 
 def _say_once(moment: ProfileProgress) -> None:
-    if moment.stage in ("reuse", "wait"):
+    if moment.stage in _NOTES:
         note(moment.message)

@@ -25,7 +25,7 @@ from edgeplan.profiling import energy, shortlist, store, tables, timing
 from edgeplan.profiling.progress import ProfileProgress, Stage
 from edgeplan.profiling.samples import Samples, Samplings, Span, is_time
 
-_METHOD = 2
+_METHOD = 3
 """Raised when times measured before no longer compare with those measured now."""
 
 _OPEN_SECONDS = 60.0

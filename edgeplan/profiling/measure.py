@@ -16,7 +16,7 @@ from edgeplan.model.errors import Fault, InputError, InterruptedRunError
 from edgeplan.model.profile import Profile
 from edgeplan.networks import sandbox
 from edgeplan.networks.preparing import prepare
-from edgeplan.profiling import shortlist, store, timing
+from edgeplan.profiling import noise, shortlist, store, timing
 from edgeplan.profiling.campaign import Campaign, OnProgress
 from edgeplan.profiling.machine import this_machine
 
@@ -163,6 +163,9 @@ def profile(
                 run.tell_reuse(key)
                 run.measure(kept, Path(folder))
                 result = run.result(run.path.stem if name is None else name, device)
+            warning = noise.warning(result.whole, run.machine)
+            if warning is not None:
+                run.say("noise", warning)
             run.say("done", "every span is known")
             return result
     except KeyboardInterrupt:

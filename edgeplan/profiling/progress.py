@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["prepare", "shortlist", "reuse", "wait", "measure", "done"]
+Stage = Literal["prepare", "shortlist", "reuse", "wait", "measure", "noise", "done"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,8 @@ class ProfileProgress:
     ----------
     stage
         What is going on. ``reuse`` comes at most once and says what the store already held;
-        ``wait`` says that another process measures the same thing.
+        ``wait`` says that another process measures the same thing; ``noise``, after all is
+        measured, that the machine was busy and the times are not to be relied on.
     done, total
         Spans whose times are known, one that was run in part counted by its share, and spans
         to be known; 0 and 0 before the shortlist.

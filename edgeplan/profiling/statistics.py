@@ -62,14 +62,17 @@ def summarise(
     Returns
     -------
     Timing
-        Mean, median, median absolute deviation and cv² of the wall time, median CPU time.
+        Mean, median, median absolute deviation and cv² of the wall time, median CPU time: its
+        mean where a coarse clock saw most runs take none, the wall time where it saw nothing.
     """
+    wall = statistics.median(wall_seconds)
+    cpu = statistics.median(cpu_seconds) or statistics.fmean(cpu_seconds) or wall
     return Timing(
         mean_seconds=statistics.fmean(wall_seconds),
-        median_seconds=statistics.median(wall_seconds),
+        median_seconds=wall,
         mad_seconds=median_deviation(wall_seconds),
         cv2=squared_variation(wall_seconds),
-        cpu_seconds=statistics.median(cpu_seconds),
+        cpu_seconds=cpu,
         runs=len(wall_seconds),
         basis=basis,
     )
