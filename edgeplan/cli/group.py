@@ -119,6 +119,7 @@ def _remember_debug(debug: bool) -> None:
 def _report(error: Exception, *, machine: bool, debug: bool) -> int:
     """Print an error to stderr (and as JSON to stdout) and return its exit code."""
     from edgeplan.cli.output import clean_text, print_json
+    from edgeplan.instances.units import cut
 
     if debug:
         import traceback
@@ -131,13 +132,19 @@ def _report(error: Exception, *, machine: bool, debug: bool) -> int:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
     head = {BAD_INPUT: "error", INTERRUPTED: "interrupted"}.get(code, f"{kind} error")
+    file, hint = getattr(error, "file", ""), getattr(error, "hint", "")
+    if hint:
+        click.echo(clean_text(f"{head}: {hint}", 2000), err=True)
     for fault in faults:
-        click.echo(clean_text(f"{head}: {fault}", 2000), err=True)
+        # A fault of the file as a whole has it as its place, cut like every name.
+        named = not file or fault.place in (file, cut(file))
+        click.echo(clean_text(f"{head}: {fault if named else f'{file}: {fault}'}", 2000), err=True)
     if code == INTERNAL and kind == "internal" and not debug:
         click.echo("This is a defect of edgeplan: run with --debug for the traceback.", err=True)
     if machine:
         items = [{"place": fault.place, "message": fault.message} for fault in faults]
-        print_json({"error": {"kind": kind, "faults": items}})
+        about = {key: value for key, value in (("file", file), ("hint", hint)) if value}
+        print_json({"error": {"kind": kind, **about, "faults": items}})
     return code
 
 

@@ -1,15 +1,78 @@
-"""Reading an instance and a plan of it."""
+"""Reading files so that every fault says in which of them it is."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeplan.cli.output import note
+from edgeplan.cli.output import clean_text, note
+from edgeplan.model.errors import InputError
 
 if TYPE_CHECKING:
     from edgeplan.instances.instance import Instance
     from edgeplan.model.plan import Plan
+
+
+class FileError(InputError):
+    """Faults of one file.
+
+    Parameters
+    ----------
+    error
+        With the faults, their places as they are in the file.
+    file
+        The file's name as the user gave it.
+    hint
+        What probably happened, said before the faults; empty where nothing is known.
+    """
+
+    def __init__(self, error: InputError, file: Path, hint: str = "") -> None:
+        super().__init__(error.faults)
+        self.file = str(file)
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (InputError(self.faults), Path(self.file), self.hint)
+
+
+@contextmanager
+def reading(file: Path, kind: str = "") -> Iterator[None]:
+    """Name the file in the faults of reading it.
+
+    Parameters
+    ----------
+    file
+        The file that is read within.
+    kind
+        What it should be (``instance``, ``plan``, …): said where the file is something else.
+
+    Raises
+    ------
+    FileError
+        In place of an `InputError`.
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except InputError as error:
+        raise FileError(error, file, _other_kind(file, kind) if kind else "") from error
+
+
+def load_instance(path: Path) -> Instance:
+    """Return an instance.
+
+    Raises
+    ------
+    FileError
+        If it is not valid, with every fault.
+    """
+    from edgeplan.instances.read import read_instance
+
+    with reading(path, "instance"):
+        return read_instance(path)
 
 
 def load(instance: Path, plan: Path) -> tuple[Instance, Plan]:
@@ -17,17 +80,63 @@ def load(instance: Path, plan: Path) -> tuple[Instance, Plan]:
 
     Raises
     ------
-    InputError
+    FileError
         If either file is not valid, with every fault of the first that is not.
     """
     from edgeplan.instances.plans import read_plan
-    from edgeplan.instances.read import read_instance
 
-    read = read_instance(instance)
-    file = read_plan(plan, read.problem)
+    try:
+        read = load_instance(instance)
+    except FileError as error:
+        if error.hint and _kind(instance) == "plan":
+            error.hint += "; was the order meant to be INSTANCE PLAN?"
+        raise
+    try:
+        file = read_plan(plan, read.problem)
+    except InputError as error:
+        hint = _other_kind(plan, "plan") or _other_problem(plan, read)
+        raise FileError(error, plan, hint) from error
     if file.same_problem is False:
-        note(
-            f"note: {plan} was made for another problem ('{file.problem_name[:80]}'): "
-            "it fits, but was not optimised for this one"
+        made_for, this = clean_text(file.problem_name), clean_text(read.problem.name)
+        which = (
+            f"another version of '{this}'"
+            if made_for == this
+            else f"another problem, '{made_for}' (this instance is '{this}')"
         )
+        note(f"note: {plan} was made for {which}: it fits, but was not optimised for this one")
     return read, file.plan
+
+
+def _kind(file: Path) -> str:
+    """Return the kind that a file says it is of; empty where it says nothing."""
+    from edgeplan.instances.detect import detect
+
+    try:
+        return detect(file)
+    except InputError:
+        return ""
+
+
+def _other_kind(file: Path, wanted: str) -> str:
+    """Say what a file is, where it is not what was wanted."""
+    kind = _kind(file)
+    if kind in ("", wanted):
+        return ""
+    what = "an ONNX file" if kind == "network" else f"an edgeplan-{clean_text(kind)}"
+    return f"{clean_text(file.name)} is {what}, not an edgeplan-{wanted}"
+
+
+def _other_problem(file: Path, read: Instance) -> str:
+    """Say that a plan was made for another problem, where it says so itself."""
+    from edgeplan.instances.plans import fingerprint, read_plan
+
+    try:
+        plan = read_plan(file)
+    except InputError:
+        return ""
+    if not plan.fingerprint or plan.fingerprint == fingerprint(read.problem):
+        return ""
+    made_for, this = clean_text(plan.problem_name), clean_text(read.problem.name)
+    if made_for == this:
+        return f"{clean_text(file.name)} was made for another version of '{this}'"
+    return f"{clean_text(file.name)} was made for '{made_for}', this instance is '{this}'"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeplan.cli.interrupt import stop_on_interrupt
-from edgeplan.cli.load import load
+from edgeplan.cli.load import load, reading
 from edgeplan.cli.options import (
     input_argument,
     input_option,
@@ -100,12 +100,11 @@ def _addresses(file: Path) -> Mapping[str, WorkerAddress]:
     from edgeplan.execution.addresses import workers_from
     from edgeplan.instances.document import read_document, read_text
 
-    content = read_document(file).value
-
     def token(path: str) -> str:
         return read_text(file.parent / path, max_bytes=8192)
 
-    return workers_from(content, token)
+    with reading(file):
+        return workers_from(read_document(file).value, token)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from edgeplan.cli.load import load_instance, reading
 from edgeplan.cli.options import input_argument, json_option
 from edgeplan.cli.output import print_json
 from edgeplan.model.errors import InputError
@@ -23,7 +24,9 @@ def command(file: Path, as_json: bool) -> None:
     """
     from edgeplan.instances.detect import detect
 
-    match detect(file):
+    with reading(file):
+        kind = detect(file)
+    match kind:
         case "network":
             _onnx(file, as_json)
         case "instance":
@@ -35,13 +38,12 @@ def command(file: Path, as_json: bool) -> None:
         case "run":
             _report(file, as_json)
         case other:
-            raise InputError.at("format", f"cannot show a file of format 'edgeplan-{other}'")
+            with reading(file):
+                raise InputError.at("format", f"cannot show a file of format 'edgeplan-{other}'")
 
 
 def _instance(file: Path, as_json: bool) -> None:
-    from edgeplan.instances.read import read_instance
-
-    problem = read_instance(file).problem
+    problem = load_instance(file).problem
     if as_json:
         print_json({"kind": "instance", "file": str(file), "problem": problem})
         return
@@ -53,7 +55,8 @@ def _instance(file: Path, as_json: bool) -> None:
 def _profile(file: Path, as_json: bool) -> None:
     from edgeplan.instances.profiles import read_profile
 
-    profile = read_profile(file)
+    with reading(file):
+        profile = read_profile(file)
     if as_json:
         from edgeplan.cli.profile import summary
 
@@ -67,7 +70,8 @@ def _profile(file: Path, as_json: bool) -> None:
 def _plan(file: Path, as_json: bool) -> None:
     from edgeplan.instances.plans import read_plan
 
-    plan = read_plan(file)
+    with reading(file):
+        plan = read_plan(file)
     if as_json:
         document = {
             "kind": "plan",
@@ -91,7 +95,8 @@ def _plan(file: Path, as_json: bool) -> None:
 def _report(file: Path, as_json: bool) -> None:
     from edgeplan.instances.document import read_document
 
-    report = read_document(file).value
+    with reading(file):
+        report = read_document(file).value
     if not isinstance(report, Mapping):
         raise InputError.at(str(file)[:200], "is not a run report")
     if as_json:

@@ -13,6 +13,7 @@ import click
 
 from edgeplan.cli.group import INFEASIBLE, INTERRUPTED, NO_PLAN
 from edgeplan.cli.interrupt import stop_on_interrupt
+from edgeplan.cli.load import load_instance
 from edgeplan.cli.options import input_argument, json_option, output_option, threads_option
 from edgeplan.cli.output import note, print_json
 from edgeplan.model.errors import InputError
@@ -59,9 +60,8 @@ def command(
     _check("--gap", gap, zero=True)
     from edgeplan import planner
     from edgeplan.instances.plans import write_plan
-    from edgeplan.instances.read import read_instance
 
-    problem = read_instance(instance).problem
+    problem = load_instance(instance).problem
     if objective is not None:
         problem = problem.with_objective(objective)
     if dry_run:

@@ -56,7 +56,45 @@ def test_evaluate_of_an_infeasible_plan_names_the_limit_and_is_an_answer(tmp_pat
     assert [v["kind"] for v in evaluated["violations"]] == ["deadline"]
     result = invoke("evaluate", tight, plan)
     assert "32.8 ms, but at most 20.0 ms allowed" in result.stdout
-    assert "another problem" in result.stderr
+    assert "another version of 'two-tiers'" in result.stderr
+
+
+def test_faults_name_their_file_and_keep_their_places(tmp_path):
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    plan.write_text('{"format": "edgeplan-front", "version": 1}')
+    error = invoke_json("evaluate", instance, plan, code=2)["error"]
+    assert error["file"] == str(plan)
+    assert [fault["place"] for fault in error["faults"]] == ["format"]
+    assert f"error: {plan}: format: must be" in invoke("evaluate", instance, plan).stderr
+    instance.write_bytes(b"\xff")
+    faults = invoke("solve", instance).stderr
+    assert faults.count(instance.name) == 1, "a fault of the file as a whole has it as its place"
+
+
+@pytest.mark.parametrize("command", ["evaluate", "run"])
+def test_an_instance_and_a_plan_in_the_wrong_order_are_told(command, tmp_path):
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    invoke_json("solve", instance, "-o", plan)
+    error = invoke_json(command, plan, instance, code=2)["error"]
+    assert error["hint"] == (
+        "plan.json is an edgeplan-plan, not an edgeplan-instance; "
+        "was the order meant to be INSTANCE PLAN?"
+    )
+    twice = invoke(command, instance, instance)
+    assert "two-tiers.yaml is an edgeplan-instance, not an edgeplan-plan" in twice.stderr
+
+
+def test_a_plan_of_another_instance_says_so_first(tmp_path):
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    invoke_json("solve", instance, "-o", plan)
+    text = instance.read_text().replace("camera", "door")
+    instance.write_text(text)
+    first = invoke("evaluate", instance, plan).stderr.splitlines()[0]
+    assert first == "error: plan.json was made for another version of 'two-tiers'"
+    instance.write_text(text.replace("name: two-tiers", "name: shop"))
+    first, second, *_ = invoke("evaluate", instance, plan).stderr.splitlines()
+    assert first == "error: plan.json was made for 'two-tiers', this instance is 'shop'"
+    assert "routes" in second
 
 
 def test_without_o_nothing_is_written(tmp_path):
