@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,7 @@ def _profiles(
     zoo: Path, output: Path, stop: threading.Event, *, fresh: bool, quiet: bool
 ) -> Mapping[str, Profile]:
     """Measure every network here, predict it for the boards, and write all profiles."""
-    from edgeplan.cli import tables, units
+    from edgeplan.cli import units
     from edgeplan.cli.profile import watching
     from edgeplan.instances import catalogue
     from edgeplan.instances.profiles import write_profile
@@ -116,10 +116,8 @@ def _profiles(
     folder = output / scene.PROFILES
     folder.mkdir(exist_ok=True)
     measured: dict[str, Profile] = {}
-    labels = [f"{device} ({entry})" for device, entry in scene.BOARDS.items()]
-    table: dict[str, list[str]] = {
-        label: [] for label in ("weights", "cuts, kept", "this machine", *labels)
-    }
+    networks: list[tuple[str, str, int, int]] = []
+    times: list[tuple[str, str, str, str]] = []
     for network in scene.NETWORKS:
         file = output / f"{network.name}.onnx"
         shutil.copyfile(zoo / network.file, file)
@@ -135,20 +133,34 @@ def _profiles(
             )
         measured[network.name] = profile
         write_profile(profile, folder / f"{network.name}.here.json")
-        table["weights"].append(units.size(profile.graph.weight_bytes))
-        table["cuts, kept"].append(f"{len(profile.graph.cuts)}, {len(profile.positions)}")
-        table["this machine"].append(units.seconds(profile.whole.median_seconds))
-        for label, entry in zip(labels, scene.BOARDS.values(), strict=True):
+        graph = profile.graph
+        weights = units.size(graph.weight_bytes)
+        networks.append((network.name, weights, len(graph.cuts), len(profile.positions)))
+        here = units.seconds(profile.whole.median_seconds)
+        times.append((network.name, "this machine", here, "measured"))
+        for device, entry in scene.BOARDS.items():
             predicted = predict.predict(profile, catalogue.device(entry))
             write_profile(predicted, folder / f"{network.name}.{entry}.json")
-            table[label].append(units.seconds(predicted.whole.mean_seconds))
+            there = units.seconds(predicted.whole.mean_seconds)
+            times.append(("", f"{device} ({entry})", there, "predicted"))
     if not quiet:
-        tables.show(
-            "Unsplit: measured on this machine, predicted for the others (roofline)",
-            ("", *(f">{network.name}" for network in scene.NETWORKS)),
-            ((label, *values) for label, values in table.items()),
-        )
+        _show_profiles(networks, times)
     return measured
+
+
+def _show_profiles(
+    networks: Sequence[tuple[str, str, int, int]], times: Sequence[tuple[str, str, str, str]]
+) -> None:
+    """Print the networks, and what each takes on each machine."""
+    from edgeplan.cli import tables
+
+    tables.show("Networks", ("network", ">weights", ">cuts", ">cuts kept"), networks)
+    tables.show(
+        "Unsplit, a request at a time",
+        ("network", "machine", ">time", "basis"),
+        times,
+        footer="predicted: by a roofline from the measured time and the catalogue's figures.",
+    )
 
 
 def _plan(
@@ -174,7 +186,7 @@ def _plan(
         if result.evaluation is not None:
             tables.stages(problem, result.evaluation)
             tables.loads(problem, result.evaluation)
-        tables.decision(result)
+        tables.decision(problem, result)
     return result
 
 

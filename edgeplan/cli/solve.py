@@ -90,7 +90,7 @@ def command(
         if result.evaluation is not None:
             tables.stages(problem, result.evaluation)
             tables.loads(problem, result.evaluation)
-        tables.decision(result)
+        tables.decision(problem, result)
         if written is not None:
             tables.say(f"plan: {written}")
     if output is not None and written is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeplan.cli import demo
 from edgeplan.cli import demo_scene as scene
 from edgeplan.instances import catalogue
 from tests.cli.cli_helpers import invoke, invoke_json
@@ -26,6 +27,17 @@ def test_an_empty_zoo_is_bad_input_and_leaves_nothing(tmp_path):
 def test_every_board_is_in_the_catalogue():
     for entry in scene.BOARDS.values():
         assert catalogue.device(entry).flops_per_second is not None
+
+
+def test_times_fit_a_narrow_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    machines = [f"{device} ({entry})" for device, entry in scene.BOARDS.items()]
+    names = [network.name for network in scene.NETWORKS]
+    times = [(name, machine, "12.3 ms", "predicted") for name in names for machine in machines]
+    demo._show_profiles([(name, "4.94 MB", 30, 12) for name in names], times)
+    out = capsys.readouterr().out
+    for _, machine, time, _ in times:
+        assert any(machine in line and time in line for line in out.splitlines()), out
 
 
 @dataclasses.dataclass

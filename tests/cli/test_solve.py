@@ -159,6 +159,34 @@ def test_decision_table(tmp_path):
         assert text in out
 
 
+def test_an_objective_of_one_quantity_has_its_unit(tmp_path):
+    def shown(*words: str) -> str:
+        out = invoke("solve", write_two_tiers(tmp_path), *words).stdout.partition("Answer")[2]
+        return next(line for line in out.splitlines() if line.startswith("objective")).strip()
+
+    assert shown().split() == ["objective", "0.0328", "s"]
+    assert shown("--objective", "energy").endswith(" J")
+    assert shown("--objective", "cost").endswith(" $")
+
+
+def test_infeasible_lists_every_kind_of_limit_and_devices_without_a_profile(tmp_path):
+    instance = write_two_tiers(tmp_path, deadline="2 ms")
+    text = instance.read_text().replace(
+        "  server: {tier: cloud", "  spare: {tier: cloud, zone: home}\n  server: {tier: cloud"
+    )
+    instance.write_text(text.replace("memory: 8 MB", "memory: 1 MB"))
+    result = invoke("solve", instance)
+    assert result.exit_code == 3
+    origin = [line for line in result.stdout.splitlines() if "all-at-origin" in line]
+    assert "deadline, memory" in origin[0]
+    limits = result.stdout.partition("Limits that they break")[2].partition("Answer")[0]
+    broken = [line.split()[1] for line in limits.splitlines() if "all-at-origin" in line]
+    assert broken == ["deadline,", "memory,"]
+    told = limits.partition("without a profile")[2]
+    assert "camera" in told
+    assert "spare (network net)" in told
+
+
 def test_dry_run_solves_nothing(tmp_path):
     document = invoke_json("solve", write_two_tiers(tmp_path), "--dry-run")
     assert document["streams"] == 1

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from edgeplan.model.evaluate import Evaluation, Transfer, Violation
     from edgeplan.model.network import Network
     from edgeplan.model.plan import Plan
-    from edgeplan.model.problem import Problem
+    from edgeplan.model.problem import Objective, Problem
     from edgeplan.planner import Result
 
 
-def decision(result: Result) -> None:
+def decision(problem: Problem, result: Result) -> None:
     """Print every plan that was considered, the chosen one ticked, then bound, gap and basis."""
     plans = [_Considered(b.name, b.evaluation, b.why) for b in result.baselines]
     if result.chosen is not None and result.chosen not in {plan.name for plan in plans}:
@@ -33,15 +33,20 @@ def decision(result: Result) -> None:
         ("", "plan", ">latency", ">energy", ">cost", ">objective", "limits"),
         (plan.row(plan.is_chosen(chosen)) for plan in plans),
     )
-    limits = {plan.name: reason for plan in plans if (reason := plan.reason)}
+    limits = [(plan.name, reason) for plan in plans for reason in plan.reasons]
     if limits:
-        facts("Limits that they break", limits)
+        show("Limits that they break", ("plan", "what"), limits)
+    if result.plan is None and (gaps := _without_costs(problem)):
+        facts("Devices without a profile, where the stream cannot run", gaps)
     pairs: dict[str, object] = {"status": Text(result.status, style=_STYLES[result.status])}
     if result.limit is not None:
         pairs["stopped by"] = _ENDED[result.limit]
-    pairs["objective"] = units.number(result.objective)
-    pairs["bound"] = units.number(result.bound)
-    pairs["gap"] = units.percent(result.gap)
+    objective = _objective_unit(problem.objective)
+    pairs["objective"] = objective(result.objective)
+    pairs["bound"] = objective(result.bound)
+    # A gap of rounding errors is none.
+    gap = result.gap
+    pairs["gap"] = units.percent(0.0 if gap is not None and 0 <= gap < 1e-9 else gap)
     if (saved := _saved(result)) is not None:
         pairs["saved"] = saved
     pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
@@ -69,7 +74,42 @@ def _saved(result: Result) -> str | None:
     return f"{units.percent(max(0.0, 1 - result.objective / price))} against {name}"
 
 
-_ENDED = {"time": "time limit", "work": "limit on states", "interrupted": "Ctrl-C"}
+def _objective_unit(objective: Objective) -> Callable[[float | None], str]:
+    """Return how the objective is printed: with its unit where it is a single quantity."""
+    match objective.prices:
+        case (1.0, 0.0, 0.0):
+            return lambda value: _with_unit(value, "s")
+        case (0.0, 1.0, 0.0):
+            return lambda value: _with_unit(value, "J")
+        case (0.0, 0.0, 1.0):
+            return lambda value: _with_unit(value, "$")
+        case _:
+            return units.number
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    # Six digits, so that objective and bound can be compared.
+    return units.number(value) + ("" if value is None else f" {unit}")
+
+
+def _without_costs(problem: Problem) -> Mapping[str, str]:
+    """Return, by stream, the devices that have no costs of its network."""
+    found: dict[str, str] = {}
+    for stream in problem.streams:
+        known = problem.network[stream.network].costs
+        gone = [clean_text(d.name, 40) for d in problem.devices if d.name not in known]
+        if gone:
+            more = f" and {len(gone) - 12} more" if len(gone) > 12 else ""
+            network = clean_text(stream.network, 40)
+            found[stream.name] = f"{', '.join(gone[:12])}{more} (network {network})"
+    return found
+
+
+_ENDED = {
+    "time": "time limit",
+    "work": "the solver's own limit on work (see the note)",
+    "interrupted": "Ctrl-C",
+}
 _STYLES = {"optimal": "green", "feasible": "yellow", "infeasible": "red", "unknown": "red"}
 
 
@@ -93,19 +133,23 @@ class _Considered:
         return math.inf if self.evaluation is None else self.evaluation.objective
 
     @property
-    def reason(self) -> str:
-        """The first limit that the plan breaks, in words; empty where it breaks none."""
+    def reasons(self) -> Sequence[str]:
+        """The limits that the plan breaks, in words: of each kind the first."""
         if self.evaluation is None:
-            return self.why or "there is no such plan"
-        if self.feasible:
-            return ""
-        broken, *others = self.evaluation.violations
-        more = f" (and {len(others)} more)" if others else ""
-        return f"{broken.kind}, {broken.place}: {_broken(broken)}{more}"
+            return [self.why or "there is no such plan"]
+        kinds: dict[str, list[Violation]] = {}
+        for violation in self.evaluation.violations:
+            kinds.setdefault(violation.kind, []).append(violation)
+        return [
+            f"{kind}, {clean_text(first.place)}: {_broken(first)}"
+            + (f" (and {len(others)} more)" if others else "")
+            for kind, (first, *others) in kinds.items()
+        ]
 
     def row(self, chosen: bool) -> Sequence[object]:
         priced = self.evaluation
-        kind = "✗" if priced is None or self.feasible else f"✗ {priced.violations[0].kind}"
+        kinds = {} if priced is None else dict.fromkeys(v.kind for v in priced.violations)
+        kind = " ".join(["✗", ", ".join(kinds)]).rstrip()
         return (
             Text("✓" if chosen else "", style="bold green"),
             self.name,
