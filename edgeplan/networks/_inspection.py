@@ -8,10 +8,10 @@ from pathlib import Path
 import onnx
 
 from edgeplan.model.errors import NetworkError
-from edgeplan.networks import counting
+from edgeplan.networks import counting, sandbox
 from edgeplan.networks._describing import annotate, describe, save
 from edgeplan.networks._folding import fold
-from edgeplan.networks._pinning import choose, normalise, pin
+from edgeplan.networks._pinning import choose, free_inputs, normalise, pin
 from edgeplan.networks._pooling import mark
 from edgeplan.networks._reading import all_nodes, hash_files, read, subgraphs
 
@@ -41,6 +41,8 @@ def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, 
     elements, weight_bytes = counting.parameters(model)
     normalise(model)
     chosen = choose(model, shapes, name)
+    defaults = [[key, chosen[key]] for key in free_inputs(model) if key not in shapes]
+    sandbox.report({"defaults": defaults})  # now: what follows may fail for them
     folded = _fold_pinned(model, chosen, Path(scratch), name)
     del model
     _check_outputs(folded, name)

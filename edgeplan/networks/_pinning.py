@@ -102,6 +102,16 @@ def choose(
     return shapes
 
 
+def free_inputs(model: onnx.ModelProto) -> list[str]:
+    """Return the inputs whose shapes the file does not fix wholly; before they are pinned."""
+    return [
+        value.name
+        for value in model.graph.input
+        if not value.type.tensor_type.HasField("shape")
+        or None in _stated(value.type.tensor_type.shape)
+    ]
+
+
 def pin(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]]) -> None:
     """Write the shapes into the inputs and forget every size that was stated beside them."""
     for value in model.graph.input:

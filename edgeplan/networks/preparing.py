@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeplan.model.errors import NetworkError
+from edgeplan.model.errors import Fault, NetworkError
 from edgeplan.model.graph import Cut, Graph, Node, OnnxSource, SharedConstant, Value
 from edgeplan.networks import sandbox
 from edgeplan.networks.files import memory_for, seconds_for
+
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+"""By input name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +31,14 @@ class Prepared:
         Its nodes, values and cuts.
     source
         The file it came from.
+    defaults
+        Shapes of the inputs that neither the file fixes nor the user gave.
     """
 
     folded: Path
     graph: Graph
     source: OnnxSource
+    defaults: Shapes = ()
 
 
 def prepare(
@@ -79,14 +85,19 @@ def prepare(
     target.mkdir(parents=True, exist_ok=True)
     given = {name: [int(size) for size in sizes] for name, sizes in (shapes or {}).items()}
     with tempfile.TemporaryDirectory(dir=target, prefix=".prepare.") as scratch:
-        data = sandbox.call(
-            "edgeplan.networks._inspection:inspect",
-            str(file),
-            given,
-            scratch,
-            seconds=seconds_for(file) if seconds is None else seconds,
-            memory_bytes=memory_for(file) if memory_bytes is None else memory_bytes,
-        )
+        reports: list[object] = []
+        try:
+            data = sandbox.call(
+                "edgeplan.networks._inspection:inspect",
+                str(file),
+                given,
+                scratch,
+                seconds=seconds_for(file) if seconds is None else seconds,
+                memory_bytes=memory_for(file) if memory_bytes is None else memory_bytes,
+                on_report=reports.append,
+            )
+        except NetworkError as error:
+            raise blame_defaults(error, _defaults(reports)) from None
         try:
             graph, digest, pinned = _read(data)
         except (TypeError, KeyError, ValueError, AttributeError):
@@ -99,7 +110,35 @@ def prepare(
         folded=folded,
         graph=graph,
         source=OnnxSource(path=str(file), sha256=digest, shapes=pinned),
+        defaults=_defaults(reports),
     )
+
+
+def blame_defaults(error: NetworkError, defaults: Shapes) -> NetworkError:
+    """Return the error, with the sizes that were chosen for the user where there are such.
+
+    Many networks take any number of channels or pixels by their file, and few by their nodes.
+    """
+    if not defaults:
+        return error
+    *others, last = error.faults
+    taken = " ".join(
+        f"{sandbox.one_line(name, 80)}={','.join(map(str, shape))}" for name, shape in defaults[:8]
+    )
+    example = f"--shape {sandbox.one_line(defaults[0][0], 80)}=…"
+    hint = f"sizes not fixed by the file were taken as {taken}; give others with {example}"
+    return NetworkError([*others, Fault(last.place, f"{last.message}; {hint}")])
+
+
+def _defaults(reports: Sequence[object]) -> Shapes:
+    """Return the shapes that the child has reported; it may be under a foreign file's sway."""
+    for data in reports:
+        items = data.get("defaults") if isinstance(data, dict) else None
+        try:
+            return tuple((str(name), tuple(map(int, shape))) for name, shape in items or ())
+        except (TypeError, ValueError):
+            return ()
+    return ()
 
 
 def _plain_name(text: str) -> str:

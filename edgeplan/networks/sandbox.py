@@ -76,7 +76,7 @@ def call(
     InputError
         If the function raised one.
     """
-    where = _one_line(_place(args) if place is None else place, 80)
+    where = one_line(_place(args) if place is None else place, 80)
     with _Child(target, args, kwargs, memory_bytes, seconds) as child:
         return child.result(where, on_report)
 
@@ -90,6 +90,21 @@ def report(data: object) -> None:
         What JSON can hold.
     """
     _child.write_line("report", data)
+
+
+def one_line(text: object, most: int = 300) -> str:
+    """Return a text from a foreign file such that it cannot control a terminal.
+
+    Parameters
+    ----------
+    text
+        Any value; its text counts.
+    most
+        Longest result; what is cut off is an ellipsis then.
+    """
+    line = " ".join(str(text).split())
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 class _Child:
@@ -195,13 +210,13 @@ class _Child:
     def _error(self, kind: str, data: object, where: str) -> InputError:
         if kind in ("faults", "input"):
             assert isinstance(data, list)
-            faults = [Fault(_one_line(place, 200), _one_line(text, 600)) for place, text in data]
+            faults = [Fault(one_line(place, 200), one_line(text, 600)) for place, text in data]
             return InputError(faults) if kind == "input" else NetworkError(faults)
         if kind == "memory":
             return self._memory(where)
         assert isinstance(data, list)
         name, text = data
-        return NetworkError.at(where, f"cannot be used: {name}: {_one_line(text)}")
+        return NetworkError.at(where, f"cannot be used: {name}: {one_line(text)}")
 
     def _memory(self, where: str) -> NetworkError:
         return NetworkError.at(
@@ -231,7 +246,7 @@ class _Child:
                 f"crashed the runtime ({ending}); the file is damaged, or needs more memory "
                 "than it may take",
             )
-        last = _one_line(text.strip().rpartition("\n")[2])
+        last = one_line(text.strip().rpartition("\n")[2])
         return NetworkError.at(
             where, f"ended the reading process (exit code {code}) {last}".strip()
         )
@@ -263,10 +278,3 @@ def _place(args: Sequence[object]) -> str:
         if isinstance(value, Path):
             return value.name
     return next((Path(value).name for value in args if isinstance(value, str)), "network")
-
-
-def _one_line(text: object, most: int = 300) -> str:
-    """Return a text from a foreign file such that it cannot control a terminal."""
-    line = " ".join(str(text).split())
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    return line if len(line) <= most else line[: most - 1] + "…"

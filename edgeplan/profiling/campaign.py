@@ -20,7 +20,7 @@ from edgeplan.model.network import Layer, Tensor
 from edgeplan.model.profile import Machine, Profile
 from edgeplan.networks import sandbox
 from edgeplan.networks.grouping import group, part_io
-from edgeplan.networks.preparing import Prepared
+from edgeplan.networks.preparing import Prepared, blame_defaults
 from edgeplan.profiling import energy, shortlist, store, tables, timing
 from edgeplan.profiling.progress import ProfileProgress, Stage
 from edgeplan.profiling.samples import Samples, Samplings, Span, is_time
@@ -362,19 +362,25 @@ class Campaign:
             elif isinstance(data.get("opened"), int):
                 self.say("measure", f"opened {data['opened']} of {data.get('batch')} parts")
 
-        return sandbox.call(
-            target,
-            memory_bytes=memory_bytes,
-            # Single steps are limited in the child; all of them together may take long.
-            seconds=_TOTAL_SECONDS,
-            place=place,
-            on_report=on_report,
-            threads=self.machine.threads,
-            provider=self.machine.provider,
-            run_seconds=self.seconds,
-            open_seconds=max(_OPEN_SECONDS, 4 * self.seconds),
-            **job,
-        )
+        try:
+            return sandbox.call(
+                target,
+                memory_bytes=memory_bytes,
+                # Single steps are limited in the child; all of them together may take long.
+                seconds=_TOTAL_SECONDS,
+                place=place,
+                on_report=on_report,
+                threads=self.machine.threads,
+                provider=self.machine.provider,
+                run_seconds=self.seconds,
+                open_seconds=max(_OPEN_SECONDS, 4 * self.seconds),
+                **job,
+            )
+        except NetworkError as error:
+            assert self.prepared is not None
+            if self.found.spans:  # it runs with these sizes
+                raise
+            raise blame_defaults(error, self.prepared.defaults) from None
 
     def _memory(self) -> int:
         if self.memory_bytes is not None:

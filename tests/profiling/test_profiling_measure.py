@@ -302,6 +302,17 @@ def test_a_crash_in_the_child_is_a_typed_error_and_leaves_nothing(
     assert found.spans[0][0].median_seconds == 0.1
 
 
+def test_a_first_run_that_fails_names_the_sizes_that_were_chosen(
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign, "_MEASURE", "no_such_module:measure")
+    with pytest.raises(NetworkError, match=r"taken as x=1,32; give others with --shape x=…"):
+        profile(chain, max_cuts=0, repeats=2, cache=tmp_path)
+    with pytest.raises(NetworkError) as error:
+        profile(chain, shapes={"x": (1, 32)}, max_cuts=0, repeats=2, cache=tmp_path)
+    assert "--shape" not in str(error.value)
+
+
 def endless(path: Path) -> Path:
     """Write a network whose loop does not end before the sun does."""
     body = helper.make_graph(
