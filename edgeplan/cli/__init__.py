@@ -2,7 +2,8 @@
 
 Results go to stdout, chatter and errors to stderr. With ``--json`` stdout is one JSON document
 and nothing else, an error included. Exit codes: 0 an answer (also a limit reached with a plan),
-1 internal error, 2 bad input, 3 infeasible, 4 a limit reached without a plan, 130 interrupted.
+1 a run or a solver failed or edgeplan has a defect, 2 bad input, 3 infeasible, 4 a limit reached
+without a plan, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import difflib
 import errno
 import importlib
 import os
@@ -59,6 +60,17 @@ class LazyGroup(click.Group):
             callback=_remember_debug,
         )
         self.commands_help = commands_help
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the words name; of an unknown one, tell what is close to it."""
+        name = args[0]
+        if name not in self.commands_help and not name.startswith("-"):
+            close = difflib.get_close_matches(name, self.commands_help, 3)
+            hint = f"did you mean {' or '.join(close)}?" if close else "see edgeplan --help"
+            ctx.fail(f"there is no command '{name[:40]}'; {hint}")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names in the order of use."""
@@ -131,7 +143,7 @@ def _report(error: Exception, *, machine: bool, debug: bool) -> int:
     code, kind, faults = _classify(error)
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(error.ctx.get_usage(), err=True)
-    head = {BAD_INPUT: "error", INTERRUPTED: "interrupted"}.get(code, f"{kind} error")
+    head = "interrupted" if code == INTERRUPTED else _HEADS.get(kind, "error")
     file, hint = getattr(error, "file", ""), getattr(error, "hint", "")
     if hint:
         click.echo(clean_text(f"{head}: {hint}", 2000), err=True)
@@ -148,6 +160,13 @@ def _report(error: Exception, *, machine: bool, debug: bool) -> int:
     return code
 
 
+_HEADS = {
+    "internal": "internal error",
+    "solver": "the solver failed",
+    "execution": "the run failed",
+}
+
+
 def _classify(error: Exception) -> tuple[int, str, Sequence[Fault]]:
     """Return exit code, kind and faults of an exception."""
     text = str(error) or type(error).__name__
@@ -155,6 +174,11 @@ def _classify(error: Exception) -> tuple[int, str, Sequence[Fault]]:
         case click.Abort() | InterruptedRunError():
             message = text if isinstance(error, InterruptedRunError) else "nothing was kept"
             return INTERRUPTED, "interrupted", [Fault("", message)]
+        case click.MissingParameter() if error.param is not None:
+            name = error.param.make_metavar(error.ctx or click.Context(click.Command(None)))
+            if isinstance(error.param, click.Option):
+                name = error.param.opts[-1]
+            return BAD_INPUT, "usage", [Fault(name, "is missing; --help says what it is")]
         case click.UsageError():
             place = ""
             if isinstance(error, click.BadParameter) and error.param is not None:

@@ -78,7 +78,7 @@ def _output(ctx: click.Context, param: click.Parameter, path: Path | None) -> Pa
         if path.is_dir():
             fault = "is a folder"
         elif not folder.is_dir():
-            fault = "its folder does not exist"
+            fault = f"its folder does not exist; mkdir -p {folder} makes it"
         elif not os.access(folder, os.W_OK):
             fault = "its folder may not be written to"
         else:

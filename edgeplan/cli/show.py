@@ -88,8 +88,21 @@ def _plan(file: Path, as_json: bool) -> None:
     tables.plan(plan.plan)
     tables.facts(
         f"Made for '{plan.problem_name}'" if plan.problem_name else "Made for a problem not named",
-        {"fingerprint": plan.fingerprint[:12], **plan.about},
+        {
+            "fingerprint": plan.fingerprint[:12],
+            **{key: _rounded(key, value) for key, value in plan.about.items()},
+        },
     )
+
+
+def _rounded(key: str, value: object) -> object:
+    """Return what a plan file says of itself, its numbers for people."""
+    from edgeplan.cli import units
+
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    named = {"gap": units.percent, "seconds": units.seconds}
+    return named.get(key, units.number)(float(value))
 
 
 def _report(file: Path, as_json: bool) -> None:

@@ -65,7 +65,30 @@ def test_examples_solve_to_their_proved_optimum(name, tmp_path):
 
 
 def test_an_unknown_example_lists_the_known(tmp_path):
-    result = invoke("init", tmp_path / "new", "--example", "?")
+    result = invoke("init", tmp_path / "new", "--example", "nonsense")
     assert result.exit_code == 2
     assert bundled.names()[0] in result.stderr
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("words", [["--list-examples"], ["--example", "?"]])
+def test_the_examples_are_listed(words):
+    result = invoke("init", *words)
+    assert result.exit_code == 0
+    assert tuple(result.stdout.split()) == bundled.names()
+    assert invoke_json("init", *words)["examples"] == list(bundled.names())
+
+
+def test_init_without_a_folder_is_bad_input():
+    result = invoke("init")
+    assert result.exit_code == 2
+    assert "DIR: is missing" in result.stderr
+
+
+def test_sources_are_in_one_piece_in_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    entry = invoke_json("catalog", "raspberry-pi-4")
+    lines = invoke("catalog", "raspberry-pi-4").stdout.splitlines()
+    for figure in entry.values():
+        if isinstance(figure, dict):
+            assert any(line.endswith(figure["source"]) for line in lines)

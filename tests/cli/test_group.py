@@ -100,6 +100,30 @@ def test_wrong_usage_is_bad_input(words):
     assert "error" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [("slove", "did you mean solve?"), ("catalogue", "catalog"), ("zzz", "edgeplan --help")],
+)
+def test_an_unknown_command_is_told_what_is_close(word, says):
+    assert says in CliRunner().invoke(app, [word]).stderr
+
+
+def test_a_missing_argument_is_named():
+    result = CliRunner().invoke(app, ["solve"])
+    assert "error: INSTANCE: is missing" in result.stderr
+    assert "error: --token-file: is missing" in CliRunner().invoke(app, ["worker"]).stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "head"),
+    [(ExecutionError("x"), "the run failed: x"), (SolverError("x"), "the solver failed: x")],
+)
+def test_a_failure_is_not_called_internal(error, head):
+    stderr = CliRunner().invoke(raising(error), ["fail"]).stderr
+    assert head in stderr
+    assert "internal" not in stderr
+
+
 def test_no_command_shows_the_help_on_stderr():
     result = CliRunner().invoke(app, [])
     assert result.exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -68,3 +69,26 @@ def test_wrong_cuts(words, says, tmp_path, monkeypatch):
     result = invoke("profile", save(good(), tmp_path), *words)
     assert result.exit_code == 2
     assert says in result.stderr
+
+
+def test_without_a_terminal_it_says_what_it_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    net = save(good(), tmp_path)
+    first = invoke("profile", net, "--json").stderr.splitlines()
+    assert re.fullmatch(
+        r"6 spans of net, about \d+ s on a quiet machine; Ctrl-C keeps what is measured", first[0]
+    )
+    assert not any("spans done" in line for line in first), "it takes less than 15 s"
+    monkeypatch.setattr("edgeplan.cli.profile._EVERY_SECONDS", 0.0)
+    lines = invoke("profile", net, "--json", "--fresh").stderr.splitlines()
+    assert any(re.match(r"\d of 6 spans done: \d+ runs of \d spans", line) for line in lines)
+    again = invoke("profile", net, "--json").stderr
+    assert "spans of net" not in again, "nothing is left to measure"
+
+
+def test_a_busy_machine_is_told_on_stderr(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("edgeplan.profiling.noise.warning", lambda whole, machine: "it was busy")
+    result = invoke("profile", save(good(), tmp_path), "--json")
+    assert result.stderr.splitlines()[-2:-1] == ["it was busy"]
+    json.loads(result.stdout)

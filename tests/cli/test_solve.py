@@ -97,6 +97,19 @@ def test_a_plan_of_another_instance_says_so_first(tmp_path):
     assert "routes" in second
 
 
+def test_show_rounds_what_a_plan_says_of_itself(tmp_path):
+    plan = tmp_path / "plan.json"
+    invoke_json("solve", write_two_tiers(tmp_path), "-o", plan)
+    document = json.loads(plan.read_text())
+    document["about"] |= {"objective": 1 / 3, "gap": 0.0, "seconds": 0.123456789}
+    plan.write_text(json.dumps(document))
+    about = invoke("show", plan).stdout.partition("Made for")[2].splitlines()
+    pairs = {line.split()[0]: " ".join(line.split()[1:]) for line in about if len(line.split()) > 1}
+    assert pairs["objective"] == "0.333333"
+    assert pairs["gap"] == "0 %"
+    assert pairs["seconds"] == "123 ms"
+
+
 def test_without_o_nothing_is_written(tmp_path):
     instance = write_two_tiers(tmp_path)
     assert invoke_json("solve", instance)["plan"] is None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgeplan.cli import units
-from edgeplan.cli.tables.table import show
+from edgeplan.cli.tables.table import say, show
 
 if TYPE_CHECKING:
     from edgeplan.model.catalogue import CatalogueDevice, CatalogueLink, Figure
@@ -68,15 +68,20 @@ def catalogue_entry(entry: CatalogueDevice | CatalogueLink) -> None:
     from edgeplan.model.catalogue import Figure
 
     figures = {key: value for key, value in vars(entry).items() if isinstance(value, Figure)}
+    sources = dict.fromkeys(figure.source for figure in figures.values())
+    numbers = {source: number for number, source in enumerate(sources, start=1)}
     show(
         f"{entry.name}: {entry.title}",
         ("figure", ">value", "kind", "year", "source"),
         (
-            (key, f"{figure.value:.6g}", figure.kind, figure.year, figure.source)
+            (key, f"{figure.value:.6g}", figure.kind, figure.year, f"[{numbers[figure.source]}]")
             for key, figure in figures.items()
         ),
         footer=entry.note,
     )
+    # Below the table, where an address is in one piece, however long.
+    for source, number in numbers.items():
+        say(f"[{number}] {source}")
 
 
 def _price(device: CatalogueDevice) -> str:

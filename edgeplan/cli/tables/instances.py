@@ -87,7 +87,8 @@ def instance(problem: Problem) -> None:
                 f"{stream.rate_per_second:.4g} /s",
                 units.limit(units.seconds, stream.deadline_seconds),
                 _privacy(stream.privacy),
-                f"{len(stream.pins)} pins, {len(stream.bans)} bans"
+                units.counted(len(stream.pins), "pin")
+                + f", {units.counted(len(stream.bans), 'ban')}"
                 if stream.pins or stream.bans
                 else "",
             )

@@ -31,12 +31,13 @@ def profile(measured: Profile) -> None:
             + (f" (not counted: {', '.join(graph.uncounted[:8])})" if graph.uncounted else ""),
             "whole": f"{units.seconds(whole.median_seconds)} median, "
             f"MAD {units.seconds(whole.mad_seconds)}, CPU {units.seconds(whole.cpu_seconds)}, "
-            f"{whole.runs} runs",
+            f"{units.counted(whole.runs, 'run')}",
             "boundary": units.seconds(measured.boundary_seconds) + " per additional part",
             "energy": "by the device's watts"
             if measured.energy_basis is None
             else measured.energy_basis,
-            "machine": f"{machine.cpu}, {machine.cores} cores, {machine.threads} threads, "
+            "machine": f"{machine.cpu}, {units.counted(machine.cores, 'core')}, "
+            f"{units.counted(machine.threads, 'thread')}, "
             f"onnxruntime {machine.onnxruntime}, {machine.provider}",
             "made": measured.created,
         },

@@ -15,8 +15,9 @@ from edgeplan.cli.tables.table import show
 def run_report(report: Mapping[str, Any]) -> None:
     """Print a run report (the document of ``run --json``): predicted beside measured."""
     streams = [item for item in report.get("streams") or () if isinstance(item, Mapping)]
+    requests = units.counted(report.get("requests"), "request")
     show(
-        f"Predicted and measured ({report.get('requests')} requests along each route)",
+        f"Predicted and measured ({requests} along each route)",
         (
             "stream", ">predicted", ">measured", "?>p95", ">error", ">CPU error", "strict",
             ">deployed",
