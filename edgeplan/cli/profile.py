@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from edgeplan.model.profile import Profile
     from edgeplan.profiling.progress import ProfileProgress
 
-_NOTES = frozenset({"reuse", "wait", "noise"})
+_NOTES = frozenset({"reuse", "wait", "begin", "noise"})
 """Stages whose message is a line of its own."""
+
+_EVERY_SECONDS = 15.0
+"""So often it is said how far measuring is, where there is no terminal to show it."""
 
 
 @click.command("profile")
@@ -193,9 +197,9 @@ def _cuts(text: str | None) -> tuple[int, ...] | None:
 
 @contextmanager
 def watching() -> Iterator[Callable[[ProfileProgress], None]]:
-    """Yield what shows a progress bar on stderr, or says single lines without a terminal."""
+    """Yield what shows a progress bar on stderr, or says a line now and then without a terminal."""
     if not sys.stderr.isatty():
-        yield _say_once
+        yield _teller()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -226,6 +230,17 @@ def watching() -> Iterator[Callable[[ProfileProgress], None]]:
         yield update
 
 
-def _say_once(moment: ProfileProgress) -> None:
-    if moment.stage in _NOTES:
-        note(moment.message)
+def _teller() -> Callable[[ProfileProgress], None]:
+    said = time.monotonic()
+
+    def tell(moment: ProfileProgress) -> None:
+        nonlocal said
+        if moment.stage in _NOTES:
+            note(moment.message)
+        elif moment.stage == "measure" and time.monotonic() - said >= _EVERY_SECONDS:
+            note(f"{int(moment.done)} of {moment.total} spans done: {moment.message}")
+        else:
+            return
+        said = time.monotonic()
+
+    return tell

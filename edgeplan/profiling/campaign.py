@@ -36,6 +36,9 @@ _BATCH_SECONDS = 20.0
 _BATCH_SPANS = 16
 """Spans timed together where it is not known how long they take."""
 
+_CUT_SECONDS = 0.1
+"""Roughly what cutting out and opening a part takes."""
+
 _MEASURE = "edgeplan.profiling.timing:measure"
 _RUNTIME_BYTES = 2 * 2**30
 
@@ -236,6 +239,7 @@ class Campaign:
                     "had": (len(had.wall), math.fsum(had.wall)),
                 }
             )
+        self.say("begin", self._announcement(missing, len(batches)))
         self.say("measure", f"timing {len(missing)} spans")
         assert self.prepared is not None
         began = _now()
@@ -410,6 +414,16 @@ class Campaign:
             free -= bytes_
             left -= seconds
         return batches
+
+    def _announcement(self, missing: Sequence[Span], batches: int) -> str:
+        """Return what lies ahead, in words."""
+        about = ""
+        if len(self.guesses) == len(self.layers):
+            seconds = math.fsum(self._guess(*span) * (1 - self.share(span)) for span in missing)
+            seconds += batches * self._guess(0, len(self.layers)) + len(missing) * _CUT_SECONDS
+            about = f", about {max(1, round(seconds))} s on a quiet machine"
+        spans = "1 span" if len(missing) == 1 else f"{len(missing)} spans"
+        return f"{spans} of {self.path.stem[:80]}{about}; Ctrl-C keeps what is measured"
 
     def _guess(self, first: int, stop: int) -> float:
         """Return about how long timing a span will take, all its runs together."""

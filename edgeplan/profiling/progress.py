@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["prepare", "shortlist", "reuse", "wait", "measure", "noise", "done"]
+Stage = Literal["prepare", "shortlist", "reuse", "wait", "begin", "measure", "noise", "done"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,7 @@ class ProfileProgress:
     ----------
     stage
         What is going on. ``reuse`` comes at most once and says what the store already held;
+        ``begin``, at most once, how much is to be measured and about how long that takes;
         ``wait`` says that another process measures the same thing; ``noise``, after all is
         measured, that the machine was busy and the times are not to be relied on.
     done, total
