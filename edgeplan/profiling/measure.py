@@ -7,7 +7,6 @@ so a run that is interrupted, even killed, is taken up where it ended by running
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from edgeplan.model.errors import Fault, InputError, InterruptedRunError
 from edgeplan.model.profile import Profile
 from edgeplan.networks import sandbox
 from edgeplan.networks.preparing import prepare
-from edgeplan.profiling import noise, shortlist, store, timing
+from edgeplan.profiling import noise, scratch, shortlist, store, timing
 from edgeplan.profiling.campaign import Campaign, OnProgress
 from edgeplan.profiling.machine import this_machine
 
@@ -140,9 +139,9 @@ def profile(
         stop=stop,
     )
     try:
-        with tempfile.TemporaryDirectory(prefix="edgeplan-profile-") as folder:
+        with scratch.folder() as folder:
             run.say("prepare", f"reading {run.path.name[:80]}")
-            run.prepared = prepare(path, shapes=shapes, folder=Path(folder), seconds=seconds)
+            run.prepared = prepare(path, shapes=shapes, folder=folder, seconds=seconds)
             if like is not None:
                 _check_file(like, run)
             explicit = None if cuts is None else shortlist.checked(run.graph, cuts)
@@ -157,11 +156,11 @@ def profile(
                 if fresh:
                     kept.clear()
                 run.take_up(kept, key)
-                run.choose(kept, Path(folder), explicit, max_cuts)
+                run.choose(kept, folder, explicit, max_cuts)
                 if like is not None:
                     _check_layers(like, run)
                 run.tell_reuse(key)
-                run.measure(kept, Path(folder))
+                run.measure(kept, folder)
                 result = run.result(run.path.stem if name is None else name, device)
             warning = noise.warning(result.whole, run.machine)
             if warning is not None:
