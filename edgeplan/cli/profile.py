@@ -58,6 +58,15 @@ _EVERY_SECONDS = 15.0
 @threads_option
 @click.option("--repeats", type=click.IntRange(1, 100_000), help="Timed runs of each part.")
 @click.option(
+    "--budget",
+    type=click.FloatRange(0, 604_800, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="About how long to time all parts: where it would be more, each is run less often, "
+    "down to five times.",
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(0, 86_400, min_open=True),
     default=15.0,
@@ -84,6 +93,7 @@ def command(
     cuts_from: Path | None,
     threads: int,
     repeats: int | None,
+    budget: float,
     seconds: float,
     memory: float | None,
     cache: Path | None,
@@ -116,6 +126,7 @@ def command(
             like=like,
             threads=threads,
             repeats=repeats,
+            budget_seconds=budget,
             seconds=seconds,
             memory_bytes=None if memory is None else int(memory * 2**30),
             cache=cache,

@@ -8,7 +8,7 @@ import platform
 import statistics
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ _BATCH_SPANS = 16
 _CUT_SECONDS = 0.1
 """Roughly what cutting out and opening a part takes."""
 
+_LEAST_EFFORT = 1 / 64
+"""Lower than this share of the effort goes no budget."""
+
 _MEASURE = "edgeplan.profiling.timing:measure"
 _RUNTIME_BYTES = 2 * 2**30
 
@@ -55,7 +58,9 @@ class Campaign:
     path
         ONNX file.
     effort
-        How long to measure.
+        How long to measure each span.
+    budget_seconds
+        About how long to measure all of them: where that is more, each gets fewer runs.
     machine
         This one.
     seconds
@@ -78,6 +83,7 @@ class Campaign:
 
     path: Path
     effort: timing.Effort
+    budget_seconds: float
     machine: Machine
     seconds: float
     memory_bytes: int | None
@@ -155,6 +161,7 @@ class Campaign:
                 "device": device,
                 "cuts": cuts,
                 "effort": asdict(self.effort),
+                "budget": self.budget_seconds,
             }
         )
 
@@ -201,6 +208,7 @@ class Campaign:
             kept.append({"kind": "positions", "positions": self.positions, "seconds": self.guesses})
         self.layers, self.tensors = group(self.graph, self.positions)
         self.wanted = tables.wanted(len(self.layers))
+        self._keep_to_budget()
 
     def tell_reuse(self, key: str) -> None:
         """Say in one line what need not be measured again."""
@@ -424,6 +432,29 @@ class Campaign:
             about = f", about {max(1, round(seconds))} s on a quiet machine"
         spans = "1 span" if len(missing) == 1 else f"{len(missing)} spans"
         return f"{spans} of {self.path.stem[:80]}{about}; Ctrl-C keeps what is measured"
+
+    def _keep_to_budget(self) -> None:
+        """Lower the effort as far as the budget asks, down to the fewest runs of each span.
+
+        It follows from the store's records alone, so taking up an interrupted run lowers it
+        alike.
+        """
+        if len(self.guesses) != len(self.layers):
+            return
+        least = self.effort.part_seconds * _LEAST_EFFORT
+        while self._total() > self.budget_seconds and self.effort.part_seconds > least:
+            part_seconds = self.effort.part_seconds / 2
+            self.effort = replace(
+                self.effort,
+                part_seconds=part_seconds,
+                short_seconds=min(self.effort.short_seconds, part_seconds),
+            )
+
+    def _total(self) -> float:
+        """Return about how long timing every span will take."""
+        seconds = math.fsum(self._guess(*span) + _CUT_SECONDS for span in self.wanted)
+        batches = math.ceil(seconds / _BATCH_SECONDS)
+        return seconds + batches * self._guess(0, len(self.layers))
 
     def _guess(self, first: int, stop: int) -> float:
         """Return about how long timing a span will take, all its runs together."""

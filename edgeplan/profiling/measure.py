@@ -25,6 +25,9 @@ DEFAULT_CUTS = 8
 DEFAULT_REPEATS = 10
 """Timed runs of each span."""
 
+DEFAULT_BUDGET_SECONDS = 60.0
+"""For all spans together."""
+
 _LEAST_RUNS = 5
 _WARMUP = 2
 _PART_SECONDS = 1.0
@@ -42,6 +45,7 @@ def profile(
     like: Profile | None = None,
     threads: int = 1,
     repeats: int | None = None,
+    budget_seconds: float = DEFAULT_BUDGET_SECONDS,
     warmup: int = _WARMUP,
     seconds: float = sandbox.DEFAULT_SECONDS,
     memory_bytes: int | None = None,
@@ -80,6 +84,10 @@ def profile(
     repeats
         Timed runs of each span (default `DEFAULT_REPEATS`); fewer, but at least four, where
         they take over two seconds together, more where they take under 20 ms.
+    budget_seconds
+        About how long all spans together may take: where it would be more (judged by one timing
+        of the nodes), spans get fewer runs, but at least five, or `repeats` if that is less. So
+        it is a wish, not a limit.
     warmup
         Runs thrown away before.
     seconds
@@ -117,6 +125,7 @@ def profile(
         max_cuts=max_cuts,
         threads=threads,
         repeats=repeats,
+        budget_seconds=budget_seconds,
         warmup=warmup,
         seconds=seconds,
         memory_bytes=memory_bytes,
@@ -132,6 +141,7 @@ def profile(
             part_seconds=_PART_SECONDS,
             short_seconds=_SHORT_SECONDS,
         ),
+        budget_seconds=budget_seconds,
         machine=this_machine(provider=provider, threads=threads),
         seconds=seconds,
         memory_bytes=memory_bytes,
@@ -226,6 +236,7 @@ def _check(
     max_cuts: int,
     threads: int,
     repeats: int | None,
+    budget_seconds: float,
     warmup: int,
     seconds: float,
     memory_bytes: int | None,
@@ -237,6 +248,8 @@ def _check(
         faults.append(Fault("threads", "must be at least 1"))
     if repeats is not None and repeats < 1:
         faults.append(Fault("repeats", "must be at least 1"))
+    if not (math.isfinite(budget_seconds) and budget_seconds > 0):
+        faults.append(Fault("budget_seconds", "must be a positive number"))
     if warmup < 0:
         faults.append(Fault("warmup", "must not be negative"))
     if not (math.isfinite(seconds) and seconds > 0):

@@ -93,6 +93,12 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def wide_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chain of four nodes that takes some milliseconds with a batch of 128."""
+    return save_chain(tmp_path_factory.mktemp("networks") / "wide.onnx", depth=2, width=1024)
+
+
+@pytest.fixture(scope="session")
 def branches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two branches and a forwarded mask."""
     return save_branches(tmp_path_factory.mktemp("networks") / "branches.onnx")

@@ -217,6 +217,7 @@ def test_records_that_make_no_sense_are_left_out() -> None:
         ({"max_cuts": -1}, "max_cuts"),
         ({"threads": 0}, "threads"),
         ({"repeats": 0}, "repeats"),
+        ({"budget_seconds": 0.0}, "budget_seconds"),
         ({"warmup": -1}, "warmup"),
         ({"memory_bytes": 0}, "memory_bytes"),
         ({"seconds": float("nan")}, "seconds"),
@@ -254,6 +255,30 @@ def test_many_spans_are_interpolated_and_labelled(
             assert basis == ("measured" if ran else "interpolated")
     assert "12 of 15 spans" in found.basis_detail
     assert "interpolated" in found.basis_detail
+
+
+def test_a_small_budget_means_fewer_runs(wide_chain: Path, tmp_path: Path) -> None:
+    watcher = Watcher()
+
+    def runs(budget: float) -> list[int]:
+        found = profile(
+            wide_chain,
+            shapes={"x": (128, 1024)},
+            cuts=[2],
+            repeats=20,
+            budget_seconds=budget,
+            cache=tmp_path,
+            on_progress=watcher,
+        )
+        return [value.runs for row in found.spans for value in row]
+
+    assert min(runs(60.0)) >= 20
+    little = runs(0.01)
+    assert min(little) >= 5
+    assert max(little) < 20
+    watcher.told.clear()
+    assert runs(0.01) == little
+    assert not watcher.messages("measure"), "what was kept is enough the second time too"
 
 
 def test_energy_counters_give_a_table_of_joules(
