@@ -22,7 +22,8 @@ from edgeplan.model.errors import ExecutionError
 
 _START = (
     "import json, sys; config = json.loads(sys.stdin.buffer.readline()); "
-    "sys.path[:] = config.pop('path'); "
+    # Behind the worker's own, so that no file of the current folder comes before a library.
+    "sys.path += [f for f in config.pop('path') if f not in sys.path]; "
     "from edgeplan.execution.worker import local_main; local_main(config)"
 )
 GOODBYE = b"bye"

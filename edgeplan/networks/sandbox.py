@@ -32,7 +32,7 @@ DEFAULT_SECONDS = 15.0
 
 _MAX_RESULT_BYTES = 256 * 2**20
 _START = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
+    "import sys, json; sys.path += [f for f in json.loads(sys.argv[1]) if f not in sys.path]; "
     "from edgeplan.networks._child import main; main()"
 )
 
@@ -132,6 +132,8 @@ class _Child:
             "descriptor": write_end,
             "parent": os.getpid(),
         }
+        # Last, behind the child's own: the folder that Python was started in may hold anything
+        # (a grp.py, say), which must not come before the libraries.
         folders = [folder or str(Path.cwd()) for folder in sys.path]
         # One thread per numeric library, few allocator arenas: address space is limited.
         environment = {

@@ -23,6 +23,17 @@ def test_it_runs_in_another_process():
     assert sandbox.call("os:getpid") != os.getpid()
 
 
+def test_files_of_the_current_folder_do_not_stand_for_libraries(tmp_path):
+    (tmp_path / "colorsys.py").write_text("def rgb_to_hsv(r, g, b):\n    return 'a stray file'\n")
+    code = (
+        "from edgeplan.networks import sandbox; print(sandbox.call('colorsys:rgb_to_hsv', 0, 0, 0))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout.strip() == "[0.0, 0.0, 0]", run.stderr
+
+
 def test_a_function_that_sleeps_is_stopped_at_the_limit():
     start = time.monotonic()
     with pytest.raises(NetworkError, match=r"net\.onnx: took longer than 1 s"):
