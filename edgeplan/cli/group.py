@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -131,7 +132,7 @@ def _remember_debug(debug: bool) -> None:
 def _report(error: Exception, *, machine: bool, debug: bool) -> int:
     """Print an error to stderr (and as JSON to stdout) and return its exit code."""
     from edgeplan.cli.output import clean_text, print_json
-    from edgeplan.instances.units import cut
+    from edgeplan.instances.units import cut_path
 
     if debug:
         import traceback
@@ -149,7 +150,7 @@ def _report(error: Exception, *, machine: bool, debug: bool) -> int:
         click.echo(clean_text(f"{head}: {hint}", 2000), err=True)
     for fault in faults:
         # A fault of the file as a whole has it as its place, cut like every name.
-        named = not file or fault.place in (file, cut(file))
+        named = not file or fault.place in (file, cut_path(Path(file)))
         click.echo(clean_text(f"{head}: {fault if named else f'{file}: {fault}'}", 2000), err=True)
     if code == INTERNAL and kind == "internal" and not debug:
         click.echo("This is a defect of edgeplan: run with --debug for the traceback.", err=True)

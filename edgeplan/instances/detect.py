@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeplan.instances.document import check_file, read_document
 from edgeplan.instances.profiles import MAX_PROFILE_BYTES
-from edgeplan.instances.units import cut
+from edgeplan.instances.units import cut_path
 from edgeplan.model.errors import InputError
 
 _HEADER = re.compile(
@@ -42,7 +42,7 @@ def detect(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES).decode("utf-8-sig", "replace")
     except OSError as error:
-        raise InputError.at(cut(str(path)), f"cannot be read: {error.strerror}") from None
+        raise InputError.at(cut_path(path), f"cannot be read: {error.strerror}") from None
     match = _HEADER.match(head)
     if match is not None:
         return match[1]

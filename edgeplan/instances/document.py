@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeplan.instances.units import cut
+from edgeplan.instances.units import cut, cut_path
 from edgeplan.model.errors import Fault, InputError
 
 Place = tuple[str | int, ...]
@@ -94,7 +94,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
     InputError
         If it is missing, unreadable, no regular file, too large or not UTF-8.
     """
-    place = cut(str(path))
+    place = cut_path(path)
     try:
         check_file(path, max_bytes=max_bytes)
         with path.open("rb") as file:
@@ -117,7 +117,7 @@ def check_file(path: Path, *, max_bytes: int | None = None) -> None:
     InputError
         If it is not.
     """
-    place = cut(str(path))
+    place = cut_path(path)
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -573,10 +573,10 @@ def write_text(path: Path, text: str) -> None:
         temporary.replace(path)
     except UnicodeEncodeError:
         message = "cannot be written: a text holds half of a surrogate pair"
-        raise InputError.at(cut(str(path)), message) from None
+        raise InputError.at(cut_path(path), message) from None
     except OSError as error:
         reason = f"cannot be written: {error.strerror}"
-        raise InputError.at(cut(str(path)), reason) from None
+        raise InputError.at(cut_path(path), reason) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from edgeplan.instances.document import write_text
-from edgeplan.instances.units import cut
+from edgeplan.instances.units import cut_path
 from edgeplan.model.errors import Fault, InputError
 
 
@@ -32,7 +32,7 @@ def init(folder: Path, *, force: bool = False) -> tuple[Path, ...]:
     """
     texts = {"instance.yaml": starter()}
     faults = [
-        Fault(cut(str(folder / name)), "is there already; choose another folder, or force it")
+        Fault(cut_path(folder / name), "is there already; choose another folder, or force it")
         for name in texts
         if (folder / name).exists() or (folder / name).is_symlink()
     ]
@@ -41,7 +41,7 @@ def init(folder: Path, *, force: bool = False) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError.at(cut(str(folder)), f"cannot be made: {error.strerror}") from None
+        raise InputError.at(cut_path(folder), f"cannot be made: {error.strerror}") from None
     for name, text in texts.items():
         write_text(folder / name, text)
     return tuple(folder / name for name in texts)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 UNLIMITED = "unlimited"
 """What a file says for infinity where a limit is optional."""
@@ -152,6 +153,12 @@ def cut(text: object) -> str:
     shown = " ".join(shown[:200].split())
     shown = "".join(c if c.isprintable() else "�" for c in shown)
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def cut_path(path: Path) -> str:
+    """Return a path for a message: the end of a long one, which tells files apart."""
+    shown = str(path)
+    return cut(shown if len(shown) <= _LONGEST else "…" + shown[1 - _LONGEST :])
 
 
 def _gap(unit: str) -> str:

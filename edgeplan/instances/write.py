@@ -49,7 +49,7 @@ def write_instance(instance: Instance | Problem, path: Path) -> None:
     text = to_json(tree) if path.suffix.lower() == ".json" else to_yaml(tree)
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         message = f"would be larger than {MAX_BYTES:,} bytes; shortlist fewer cuts"
-        raise InputError.at(units.cut(str(path)), message)
+        raise InputError.at(units.cut_path(path), message)
     write_text(path, text)
 
 
