@@ -38,6 +38,7 @@ class LazyGroup(click.Group):
         ``command`` of the module ``edgeplan.cli.a_b``.
     """
 
+    # `help` is click's own name for it.
     def __init__(self, *, name: str, commands_help: Mapping[str, str], help: str) -> None:  # noqa: A002
         super().__init__(
             name=name,
@@ -112,7 +113,7 @@ class LazyGroup(click.Group):
         debug = wished or "--debug" in words
         try:
             code = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # becomes an exit code
             code = _report(error, machine=machine, debug=debug)
         sys.exit(code if isinstance(code, int) else OK)
 

@@ -91,8 +91,9 @@ def test_reports_arrive_while_it_runs():
     assert seen == [{"done": 1}]
 
 
-def test_outside_a_child_a_report_does_nothing():
+def test_outside_a_child_a_report_does_nothing(capfd):
     sandbox.report("nobody listens")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_environment_limits_are_in_force():

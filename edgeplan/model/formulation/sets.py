@@ -268,16 +268,24 @@ class Sets:
         )
 
     @cached_property
-    def flows(self) -> tuple[Flow, ...]:
-        """Flows of tensors to readers other than the next layer (its flow is the step)."""
+    def _later_reads(self) -> tuple[tuple[str, int, Tensor, int, int], ...]:
+        """(stream, slot, tensor, layer that makes it, layer after the next that reads it)."""
         return tuple(
-            (s, r, tensor.name, consumer, a, b)
+            (s, r, tensor, tensor.producer, consumer)
             for s, r in self.slots
             for tensor in self.network(s).tensors
             if tensor.producer is not None
             for consumer in tensor.consumers
             if consumer > tensor.producer + 1
-            for a in self.permitted[s][tensor.producer]
+        )
+
+    @cached_property
+    def flows(self) -> tuple[Flow, ...]:
+        """Flows of tensors to readers other than the next layer (its flow is the step)."""
+        return tuple(
+            (s, r, tensor.name, consumer, a, b)
+            for s, r, tensor, producer, consumer in self._later_reads
+            for a in self.permitted[s][producer]
             for b in self.permitted[s][consumer]
             if self.linked(a, b)
         )
@@ -287,12 +295,8 @@ class Sets:
         """(stream, slot, tensor, reading layer, device that makes it) of the flows."""
         return tuple(
             (s, r, tensor.name, consumer, a)
-            for s, r in self.slots
-            for tensor in self.network(s).tensors
-            if tensor.producer is not None
-            for consumer in tensor.consumers
-            if consumer > tensor.producer + 1
-            for a in self.permitted[s][tensor.producer]
+            for s, r, tensor, producer, consumer in self._later_reads
+            for a in self.permitted[s][producer]
         )
 
     @cached_property
@@ -300,11 +304,7 @@ class Sets:
         """(stream, slot, tensor, reading layer, device that reads it) of the flows."""
         return tuple(
             (s, r, tensor.name, consumer, b)
-            for s, r in self.slots
-            for tensor in self.network(s).tensors
-            if tensor.producer is not None
-            for consumer in tensor.consumers
-            if consumer > tensor.producer + 1
+            for s, r, tensor, _, consumer in self._later_reads
             for b in self.permitted[s][consumer]
         )
 
