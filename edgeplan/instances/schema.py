@@ -218,6 +218,8 @@ class TensorPart(Part):
     """Names of the layers that read it."""
     output: bool = False
     """Whether it is a graph output, to be returned to the origin."""
+    transfer_time: Seconds | None = None
+    """Time to move it over any link, where known; replaces size ÷ bandwidth."""
 
 
 class LayerCostsPart(Part):
@@ -347,6 +349,9 @@ class DevicePart(Part):
     """Largest share of time that a replica may be busy, below 1."""
     power_budget: WattsLimit = math.inf
     """Largest mean power; a battery of E that must last T is E / T."""
+    transfers: Literal["links", "occupy", "free_port"] = "links"
+    """What transfers keep busy. links: the links; occupy: the device as well; free_port: neither
+    the device nor the links at it."""
 
 
 class LinkPart(Part):
@@ -411,6 +416,8 @@ class StreamPart(Part):
     """Layers that must run on one of some devices."""
     bans: list[RulePart] = []
     """Layers that must not run on some devices."""
+    together: list[Names] = []
+    """Groups of layer names: the layers of a group share a device."""
     homes: dict[str, Name] = {}
     """Devices where graph inputs lie, by tensor name; the origin where absent."""
     returns: bool = True
@@ -424,7 +431,7 @@ class StreamPart(Part):
 
 
 class DenominatorsPart(Part):
-    """Scales by which latency, energy and cost are divided before they are weighted."""
+    """Scales by which latency, energy, cost and period are divided before they are weighted."""
 
     latency: Seconds = 1.0
     """Scale of latency."""
@@ -432,6 +439,8 @@ class DenominatorsPart(Part):
     """Scale of energy."""
     cost: Dollars = 1.0
     """Scale of money."""
+    throughput: Seconds = 1.0
+    """Scale of the period."""
 
 
 class ObjectivePart(Part):
@@ -443,8 +452,11 @@ class ObjectivePart(Part):
     """Weight: price per joule."""
     cost: float | None = None
     """Weight: price per dollar."""
+    throughput: float | None = None
+    """Weight: price per second of the period (seconds per average request of the most loaded
+    resource: the inverse of the throughput)."""
     denominators: DenominatorsPart = DenominatorsPart()
-    """Stored scales; absent: one second, joule and dollar."""
+    """Stored scales; absent: one second, joule, dollar and second."""
     aggregate: Literal["mean", "total"] = "mean"
     """mean: per request, weighted by rate. total: summed over streams."""
 
@@ -456,6 +468,8 @@ class BudgetsPart(Part):
     """Mean power of all devices and links."""
     money: DollarsPerHourLimit = math.inf
     """Mean spending."""
+    min_rate: Rate = 0.0
+    """Requests of all streams per unit of time that the most loaded resource must carry."""
 
 
 class InstanceFile(Part):
@@ -483,6 +497,8 @@ class InstanceFile(Part):
     """Whether devices and shared links may not be busier than their caps."""
     waiting: Literal["none"] = "none"
     """Requests do not queue."""
+    contiguous: bool = False
+    """Whether the devices of a route can be ordered so that every tensor moves forward."""
 
 
 def schema(kind: str) -> dict[str, object]:

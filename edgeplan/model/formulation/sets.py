@@ -121,10 +121,11 @@ class Sets:
             )
             for layer, devices in enumerate(self.problem.allowed(stream))
         )
+        allowed = _in_common(allowed, self.groups[stream.name])
         if network.form == "layers":
             return allowed
         spans = _spans(network, allowed)
-        return tuple(
+        covered = tuple(
             tuple(
                 device
                 for device in devices
@@ -132,6 +133,12 @@ class Sets:
             )
             for layer, devices in enumerate(allowed)
         )
+        return _in_common(covered, self.groups[stream.name])
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        """Layers that share a device, by stream."""
+        return {stream.name: self.problem.groups(stream) for stream in self.problem.streams}
 
     def _sources(self, stream: Stream, network: Network, layer: int) -> tuple[str, ...]:
         homes = tuple(
@@ -183,6 +190,17 @@ class Sets:
     def split_places(self) -> tuple[Place, ...]:
         """The places of streams that may be split."""
         return tuple(place for place in self.places if place[0] in self.split)
+
+    @cached_property
+    def shared(self) -> tuple[tuple[str, int, int, int, str], ...]:
+        """(stream, slot, first layer of a group, another layer of it, permitted device)."""
+        return tuple(
+            (s, r, group[0], layer, d)
+            for s, r in self.slots
+            for group in self.groups[s]
+            for layer in group[1:]
+            for d in self.permitted[s][layer]
+        )
 
     # -- stages and steps ------------------------------------------------------------------
 
@@ -434,9 +452,150 @@ class Sets:
             for s in self.streams
             for link in self.problem.links
             if any(
-                (a, b) == (link.source, link.target) and self.tensor[s, name].bytes > 0
+                (a, b) == (link.source, link.target)
+                and (self.tensor[s, name].bytes > 0 or self.tensor[s, name].transfer_seconds)
                 for name, a, b in self.moves[s]
             )
+        )
+
+    # -- contiguity and what transfers occupy -----------------------------------------------
+
+    @cached_property
+    def ordered_pairs(self) -> tuple[tuple[str, int, str, str], ...]:
+        """(stream, slot, device, later device) to be ordered where routes must be contiguous."""
+        if not self.problem.contiguous:
+            return ()
+        return tuple(
+            (s, r, a, b) for s, r in self.slots for a, b in itertools.combinations(self.used(s), 2)
+        )
+
+    @cached_property
+    def ordered_triples(self) -> tuple[tuple[str, int, str, str, str], ...]:
+        """(stream, slot, three devices): both ways round a circle of three."""
+        if not self.problem.contiguous:
+            return ()
+        return tuple(
+            (s, r, *circle)
+            for s, r in self.slots
+            for a, b, c in itertools.combinations(self.used(s), 3)
+            for circle in ((a, b, c), (a, c, b))
+        )
+
+    @cached_property
+    def forward(self) -> tuple[tuple[str, int, str, int, str, str], ...]:
+        """(stream, slot, tensor, reading layer, from, to): flows that order two devices."""
+        if not self.problem.contiguous:
+            return ()
+        return tuple(
+            (s, r, tensor.name, consumer, a, b)
+            for s, r in self.slots
+            for tensor in self.network(s).tensors
+            if tensor.producer is not None
+            for consumer in tensor.consumers
+            for a in self.permitted[s][tensor.producer]
+            for b in self.permitted[s][consumer]
+            if a != b and self.linked(a, b)
+        )
+
+    def used(self, stream: str) -> tuple[str, ...]:
+        """Return the devices where some layer of a stream may run."""
+        return tuple(d for s, d in self.stream_devices if s == stream)
+
+    @cached_property
+    def loads_matter(self) -> bool:
+        """Whether the busy time of devices is limited or priced."""
+        return self.problem.capacity == "utilisation" or bool(self.period)
+
+    @cached_property
+    def period(self) -> tuple[str, ...]:
+        """The one period of all streams, where it is priced or limited."""
+        limited = math.isfinite(self.problem.budgets.period_seconds)
+        return ("all",) if limited or self.problem.objective.period_price > 0 else ()
+
+    @cached_property
+    def rate_limited(self) -> tuple[str, ...]:
+        """The one minimum rate, where there is one."""
+        return ("all",) if math.isfinite(self.problem.budgets.period_seconds) else ()
+
+    @cached_property
+    def occupied(self) -> tuple[tuple[str, str], ...]:
+        """(stream, device) that transfers of the stream may keep busy, where that matters."""
+        if not self.loads_matter:
+            return ()
+        return tuple(
+            (s, device.name)
+            for s in self.streams
+            for device in self.problem.devices
+            if device.transfers == "occupy"
+            and any(device.name in (a, b) for _, a, b in self.moves[s])
+        )
+
+    @cached_property
+    def sent(self) -> tuple[tuple[str, int, str, str], ...]:
+        """(stream, slot, tensor, from): sending it may keep a device busy."""
+        return tuple(
+            (s, r, name, d)
+            for s, d in self.occupied
+            for name in dict.fromkeys(t for t, a, _ in self.moves[s] if a == d)
+            for t, r in self.slots
+            if t == s
+        )
+
+    @cached_property
+    def sent_to_read(self) -> tuple[tuple[str, int, str, int, str], ...]:
+        """(stream, slot, tensor, layer that reads it, from)."""
+        return tuple(
+            (s, r, name, consumer, a)
+            for s, r, name, a in self.sent
+            for consumer in self.tensor[s, name].consumers
+            if any(b != a and self.linked(a, b) for b in self.permitted[s][consumer])
+        )
+
+    @cached_property
+    def sent_back(self) -> tuple[tuple[str, int, str, str], ...]:
+        """(stream, slot, result, from off the origin)."""
+        return tuple(
+            (s, r, name, a)
+            for s, r, name, a in self.sent
+            if a != self.problem.stream[s].origin
+            and self.lands(s, self.tensor[s, name], self.problem.stream[s].origin)
+        )
+
+    def seconds_over(self, stream: str, tensor: str, source: str, target: str) -> float:
+        """Return the time that a tensor keeps a link busy."""
+        link = self.problem.link[source, target]
+        return self.tensor[stream, tensor].seconds_at(link.bytes_per_second)
+
+    def busies(self, source: str, target: str) -> bool:
+        """Whether the link's load counts and bytes that may cross it take time."""
+        return self.problem.loads(self.problem.link[source, target]) and any(
+            self.seconds_over(s, name, a, b) > 0
+            for s, moves in self.moves.items()
+            for name, a, b in moves
+            if (a, b) == (source, target)
+        )
+
+    @cached_property
+    def loaded_devices(self) -> tuple[str, ...]:
+        """Devices whose busy time the period covers."""
+        return self._busy_devices if self.period else ()
+
+    @cached_property
+    def loaded_links(self) -> tuple[tuple[str, str], ...]:
+        """Links whose busy time the period covers."""
+        return self._busy_links if self.period else ()
+
+    @cached_property
+    def _busy_devices(self) -> tuple[str, ...]:
+        usable = {d for _, d in (*self.stream_devices, *self.occupied)}
+        return tuple(device.name for device in self.problem.devices if device.name in usable)
+
+    @cached_property
+    def _busy_links(self) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (link.source, link.target)
+            for link in self.problem.links
+            if self.busies(link.source, link.target)
         )
 
     # -- which totals matter ------------------------------------------------------------------
@@ -568,24 +727,12 @@ class Sets:
     @cached_property
     def limited_devices(self) -> tuple[str, ...]:
         """Devices whose load is limited."""
-        if self.problem.capacity == "none":
-            return ()
-        usable = {d for _, d in self.stream_devices}
-        return tuple(device.name for device in self.problem.devices if device.name in usable)
+        return () if self.problem.capacity == "none" else self._busy_devices
 
     @cached_property
     def limited_links(self) -> tuple[tuple[str, str], ...]:
         """Links whose load is limited."""
-        if self.problem.capacity == "none":
-            return ()
-        used = {(a, b) for _, a, b in self.carried}
-        return tuple(
-            (link.source, link.target)
-            for link in self.problem.links
-            if link.contention == "shared"
-            and math.isfinite(link.bytes_per_second)
-            and (link.source, link.target) in used
-        )
+        return () if self.problem.capacity == "none" else self._busy_links
 
     @cached_property
     def power_limited(self) -> tuple[str, ...]:
@@ -605,6 +752,18 @@ class Sets:
     def money_budget(self) -> tuple[str, ...]:
         """The one budget of money, where there is one."""
         return ("all",) if math.isfinite(self.problem.budgets.dollars_per_hour) else ()
+
+
+def _in_common(
+    allowed: tuple[tuple[str, ...], ...], groups: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the devices of each layer; layers that share one have those of all in the group."""
+    found = list(allowed)
+    for group in groups:
+        common = set.intersection(*(set(found[layer]) for layer in group))
+        for layer in group:
+            found[layer] = tuple(d for d in found[layer] if d in common)
+    return tuple(found)
 
 
 def _spans(
