@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic.annotated_handlers import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 from edgeplan.instances import units
 from edgeplan.instances.codec import json_schema
 from edgeplan.instances.units import UNLIMITED, Dimension, UnitError
+from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import InputError
 from edgeplan.model.plan import Plan
 from edgeplan.model.profile import Profile
@@ -524,7 +525,12 @@ def schema(kind: str) -> dict[str, object]:
     if kind == "profile":
         return _with_header(json_schema(Profile), PROFILE_FORMAT, "Profile of a network", {})
     if kind == "plan":
-        return _with_header(json_schema(Plan), PLAN_FORMAT, "Plan of an instance", _PLAN_EXTRAS)
+        claim = json_schema(Claim)
+        body, definitions = json_schema(Plan), claim.pop("$defs")
+        assert isinstance(definitions, dict)
+        body["$defs"] = {**cast("dict[str, object]", body.get("$defs", {})), **definitions}
+        extras = {**_PLAN_EXTRAS, "claim": claim}
+        return _with_header(body, PLAN_FORMAT, "Plan of an instance", extras)
     raise InputError.at("kind", f"there is no '{units.cut(kind)}'; choose {', '.join(KINDS)}")
 
 

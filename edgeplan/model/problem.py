@@ -450,6 +450,17 @@ class Problem:
             device.name in ban.devices for ban in stream.bans if covers(ban)
         )
 
+    def asked(self, objective: str | None, *, contiguous: bool = False) -> Problem:
+        """Return the problem with another objective, and contiguous where that is asked for.
+
+        Raises
+        ------
+        InputError
+            If there is no such objective.
+        """
+        problem = self if objective is None else self.with_objective(objective)
+        return dataclasses.replace(problem, contiguous=True) if contiguous else problem
+
     def with_objective(self, name: str) -> Problem:
         """Return the problem with a single objective, or as it stands for ``weighted``.
 
