@@ -92,7 +92,7 @@ def _show(problem: Problem) -> None:
     tiers = Counter(device.tier for device in problem.devices)
     weights = {"latency": "s", "energy": "J", "cost": "$", "throughput": "s per request"}
     pairs: dict[str, object] = {
-        "networks": units.counted(summary["networks"], "network")
+        "holds": units.counted(summary["networks"], "network")
         + f", {units.counted(summary['layers'], 'layer')}"
         + f", {units.counted(summary['tensors'], 'tensor')}",
         "devices": ", ".join(f"{count} × {tier}" for tier, count in tiers.items())

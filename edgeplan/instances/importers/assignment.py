@@ -115,7 +115,8 @@ def _generalised(root: Mapping[str, Plain], name: str, faults: Faults) -> Proble
     faults.check()
     entries = items(root["capacity"], "capacity", faults)
     capacities = [positive(value, f"capacity[{j}]", faults) for j, value in enumerate(entries)]
-    rows = items(root["weight"], "weight", faults, count=len(entries))
+    known = len(entries) if isinstance(root["capacity"], list) else None
+    rows = items(root["weight"], "weight", faults, count=known)
     first = rows[0] if rows else None
     requests = len(first) if isinstance(first, list) else 0
     weights = [

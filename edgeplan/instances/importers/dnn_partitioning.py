@@ -119,8 +119,13 @@ def import_dnn_partitioning(tree: Plain, name: str) -> Imported:
     faults.check()
     accelerators, cores = _counts(header, faults)
     memory_bytes = positive(header["maxSizePerFPGA"], "maxSizePerFPGA", faults)
-    nodes = _nodes(items(header["nodes"], "nodes", faults), faults)
-    outputs = _outputs(items(header["edges"], "edges", faults), nodes, faults)
+    entries = items(header["nodes"], "nodes", faults)
+    if header["nodes"] == []:
+        faults.note("nodes", "at least one is needed")
+    nodes = _nodes(entries, faults)
+    # A node that could not be identified may be the one that an edge names.
+    unsure = not nodes or len(nodes) < len(entries) or any(node.identity is None for node in nodes)
+    outputs = _outputs(items(header["edges"], "edges", faults), nodes, faults, unsure=unsure)
     faults.check()
     order = _topological(nodes, outputs)
 
@@ -191,8 +196,6 @@ def _counts(header: Mapping[str, Plain], faults: Faults) -> tuple[int, int]:
 
 
 def _nodes(entries: Sequence[Plain], faults: Faults) -> list[_Node]:
-    if not entries and not faults:
-        faults.note("nodes", "at least one is needed")
     nodes = []
     seen: dict[int, str] = {}
     for index, entry in enumerate(entries):
@@ -203,6 +206,7 @@ def _nodes(entries: Sequence[Plain], faults: Faults) -> list[_Node]:
         identity = whole(part["id"], f"{place}.id", faults)
         if identity in seen:
             faults.note(f"{place}.id", f"{shown(identity)} is the id of {seen[identity]} as well")
+            identity = None
         elif identity is not None:
             seen[identity] = place
         name = part.get("name")
@@ -232,11 +236,13 @@ def _milliseconds(value: Plain, place: str, faults: Faults) -> float:
 
 
 def _outputs(
-    entries: Sequence[Plain], nodes: Sequence[_Node], faults: Faults
+    entries: Sequence[Plain], nodes: Sequence[_Node], faults: Faults, *, unsure: bool
 ) -> dict[int, _Output]:
-    """Return what each node with successors makes, by node index."""
+    """Return what each node with successors makes, by node index.
+
+    Where it is ``unsure`` which nodes there are, ids that are not known pass.
+    """
     index_of = {node.identity: index for index, node in enumerate(nodes)}
-    broken = bool(faults)  # a node that could not be read may be the one that an edge names
     first: dict[int, tuple[float, str]] = {}
     seen: dict[tuple[int, int], str] = {}
     readers: dict[int, list[int]] = defaultdict(list)
@@ -249,7 +255,7 @@ def _outputs(
         ends = []
         for key in ("sourceId", "destId"):
             identity = whole(part[key], f"{place}.{key}", faults)
-            if identity is not None and identity not in index_of and not broken:
+            if identity is not None and identity not in index_of and not unsure:
                 faults.note(f"{place}.{key}", f"there is no node with id {shown(identity)}")
             if identity is not None and identity in index_of:
                 ends.append(index_of[identity])
