@@ -58,9 +58,9 @@ class MinCut:
 
     Notes
     -----
-    Maximum flow of networkx: Boykov, Kolmogorov: An experimental comparison of
-    min-cut/max-flow algorithms for energy minimization in vision, TPAMI 26 (2004). Of equally
-    cheap plans it returns the one with the most layers on the first of the two devices.
+    Maximum flow of networkx: Goldberg, Tarjan: A new approach to the maximum-flow problem,
+    Journal of the ACM 35 (1988). Of equally cheap plans it returns the one with the most layers
+    on the first of the two devices.
     """
 
     name: ClassVar[str] = "mincut"
@@ -166,44 +166,48 @@ class MinCut:
         if known is None or not known.feasible:
             start = known = None
         watch = _Watch(began, self.time_limit, stop, on_progress)
-        watch.report(known, None)
+        try:
+            watch.report(known, None)
+            result = self._cut(problem, known, watch)
+        except _EndedError as reason:
+            ended = reason.stop
+        except KeyboardInterrupt:
+            ended = Stop.INTERRUPTED
+        else:
+            return result
+        price = None if known is None else known.objective
+        message = "ended before the flow was complete"
+        return self._result(problem, began, ended, message, plan=start, price=price)
+
+    def _cut(self, problem: Problem, known: Evaluation | None, watch: _Watch) -> SolverResult:
         network = FlowNetwork.of(build(problem, objective_prices(problem)))
-        flows, ended = _maximum_flow(network, watch)
-        if flows is None:
-            return self._result(
-                problem,
-                began,
-                ended,
-                "ended before the flow was complete",
-                plan=start,
-                price=None if known is None else known.objective,
-            )
-        value, near = network.check(flows)
+        value, near = network.check(_maximum_flow(network, watch))
         message = f"a flow over {network.nodes} nodes and {len(network.capacity)} arcs"
         if value >= network.unlimited:
             if known is not None:
                 raise SolverError(
                     f"{self.name}: every cut is forbidden, but the plan to begin from is feasible"
                 )
-            return self._result(problem, began, Stop.COMPLETED, message, infeasible=True)
+            return self._result(problem, watch.began, Stop.COMPLETED, message, infeasible=True)
         plan = _plan(problem, network.graph, near)
         evaluation = evaluate(problem, plan)
-        bound = network.bound(value)
-        self._compare(network.amount(value), network.scaled(value), evaluation)
-        if known is not None and known.objective < bound - AGREEMENT * network.scaled(value):
+        flow, bound = network.scaled(value), network.bound(value)
+        self._compare(network.amount(value), flow, evaluation)
+        if known is not None and known.objective < bound - AGREEMENT * flow:
             raise SolverError(
-                f"{self.name}: the cut is {bound:.17g}, but the plan to begin from costs "
-                f"{known.objective:.17g}"
+                f"{self.name}: no plan is below {bound:.17g} by the cut, but the plan to begin "
+                f"from costs {known.objective:.17g}"
             )
-        watch.report(evaluation, min(bound, evaluation.objective))
+        bound = min(bound, evaluation.objective)
+        watch.report(evaluation, bound)
         return self._result(
             problem,
-            began,
+            watch.began,
             Stop.COMPLETED,
             message,
             plan=plan,
             price=evaluation.objective,
-            bound=min(bound, evaluation.objective),
+            bound=bound,
         )
 
     def _compare(self, cut: float, flow: float, evaluation: Evaluation) -> None:
@@ -265,6 +269,14 @@ def _plan(problem: Problem, graph: CutGraph, near: frozenset[int]) -> Plan:
     return Plan(routes=routes)
 
 
+class _EndedError(Exception):
+    """The run must end early."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(stop.value)
+        self.stop = stop
+
+
 @dataclass(frozen=True)
 class _Watch:
     """Says when to end, and tells the caller what there is."""
@@ -274,12 +286,11 @@ class _Watch:
     event: threading.Event | None
     on_progress: Callable[[Progress], None] | None
 
-    def ended(self) -> Stop | None:
+    def check(self) -> None:
         if self.event is not None and self.event.is_set():
-            return Stop.INTERRUPTED
+            raise _EndedError(Stop.INTERRUPTED)
         if self.time_limit is not None and time.monotonic() - self.began >= self.time_limit:
-            return Stop.TIME_LIMIT
-        return None
+            raise _EndedError(Stop.TIME_LIMIT)
 
     def report(self, evaluation: Evaluation | None, bound: float | None) -> None:
         if self.on_progress is not None and evaluation is not None:
@@ -291,10 +302,11 @@ class _AbandonedError(Exception):
     """Raised in the thread of a flow that nobody waits for any more."""
 
 
-def _maximum_flow(network: FlowNetwork, watch: _Watch) -> tuple[dict[Arc, int] | None, Stop]:
-    """Return the net flows of a maximum flow, or ``None`` and why it ended without one.
+def _maximum_flow(network: FlowNetwork, watch: _Watch) -> dict[Arc, int]:
+    """Return the net flows of a maximum flow.
 
-    networkx cannot be asked to stop, so it runs in a thread that is ended from here.
+    networkx cannot be asked to stop, so it runs in a thread of its own, which is ended from here
+    by an exception at its next step.
     """
     flows: list[dict[Arc, int]] = []
     failure: list[BaseException] = []
@@ -307,23 +319,20 @@ def _maximum_flow(network: FlowNetwork, watch: _Watch) -> tuple[dict[Arc, int] |
         except BaseException as error:  # noqa: BLE001 - handed to the calling thread
             failure.append(error)
 
-    if ended := watch.ended():
-        return None, ended
+    watch.check()
     thread = threading.Thread(target=work, name="mincut", daemon=True)
     thread.start()
     try:
-        while thread.is_alive() and ended is None:
+        while thread.is_alive():
             thread.join(POLL_SECONDS)
-            ended = watch.ended()
-    except KeyboardInterrupt:
-        ended = Stop.INTERRUPTED
+            if thread.is_alive():
+                watch.check()
+    except (_EndedError, KeyboardInterrupt):
+        assert thread.ident is not None
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(_AbandonedError)
+        )
+        raise
     if failure:
         raise SolverError(f"networkx failed: {failure[0]}") from failure[0]
-    if flows:
-        return flows[0], Stop.COMPLETED
-    assert ended is not None
-    assert thread.ident is not None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread.ident), ctypes.py_object(_AbandonedError)
-    )
-    return None, ended
+    return flows[0]
