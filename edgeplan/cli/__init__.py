@@ -18,6 +18,7 @@ COMMANDS = {
     "profile": "Measure a network on this machine, or predict it for a catalogue device.",
     "solve": "Find the best plan of an instance and say how good it is.",
     "evaluate": "Price a plan and name every limit that it breaks.",
+    "verify": "Check a plan, and the bound that its file claims, without any solver.",
     "run": "Run a plan with ONNX Runtime and compare it with its prediction.",
     "split": "Write the parts of each network as ONNX files, one per stage.",
     "worker": "Serve stages on this machine to a run that is started elsewhere.",
