@@ -14,12 +14,13 @@ Journal on Computing 3, 1991: the deletion filter. Ignatiev, Previti, Liffiton a
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeplan.explain.checks import Answer, Checker, broken, keys
-from edgeplan.explain.items import Item, list_items, list_missing, without
+from edgeplan.explain.items import Item, list_items, list_missing, only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
 from edgeplan.model.problem import Problem
@@ -50,6 +51,8 @@ class Conflict:
         On what it stands that there is no plan with these statements alone.
     checks
         Problems solved to find it.
+    notes
+        Layers that no device may run under these statements, where it shows in that.
     """
 
     items: tuple[Item, ...]
@@ -58,6 +61,7 @@ class Conflict:
     missing: bool
     certificate: Certificate | None
     checks: int
+    notes: tuple[str, ...] = ()
 
 
 def find_conflict(
@@ -91,7 +95,24 @@ def find_conflict(
         missing=filter_.missing,
         certificate=filter_.certificate,
         checks=checker.count,
+        notes=() if filter_.missing else tuple(_homeless(only(problem, filter_.current))),
     )
+
+
+def _homeless(problem: Problem) -> Iterator[str]:
+    """Yield the layers that no device may run, and which devices have no time for them."""
+    for stream in problem.streams:
+        network = problem.network[stream.network]
+        bare = dataclasses.replace(stream, privacy=None, pins=(), bans=(), together=())
+        able = problem.allowed(bare)
+        for index, devices in enumerate(problem.allowed(stream)):
+            if devices:
+                continue
+            gone = [device.name for device in problem.devices if device.name not in able[index]]
+            yield (
+                f"no device may run layer '{network.layers[index].name}' of stream '{stream.name}'"
+                + (f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no time for it" if gone else "")
+            )
 
 
 class _Filter:
