@@ -17,6 +17,7 @@ COMMANDS = {
     "init": "Write a commented starter instance that solves as it stands.",
     "profile": "Measure a network on this machine, or predict it for a catalogue device.",
     "solve": "Find the best plan of an instance and say how good it is.",
+    "explain": "Say why there is no plan and what would mend it, or why a plan is as it is.",
     "evaluate": "Price a plan and name every limit that it breaks.",
     "run": "Run a plan with ONNX Runtime and compare it with its prediction.",
     "split": "Write the parts of each network as ONNX files, one per stage.",
