@@ -3,6 +3,7 @@
 from edgeplan.explain.conflict import Conflict, find_conflict
 from edgeplan.explain.infeasible import Infeasibility, explain_infeasible
 from edgeplan.explain.items import Item, list_items, list_missing, only, without
+from edgeplan.explain.plans import PlanExplanation, explain_plan
 from edgeplan.explain.repair import Edit, Repair, find_repair
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Edit",
     "Infeasibility",
     "Item",
+    "PlanExplanation",
     "Repair",
     "explain_infeasible",
+    "explain_plan",
     "find_conflict",
     "find_repair",
     "list_items",

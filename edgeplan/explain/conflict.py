@@ -111,7 +111,11 @@ def _homeless(problem: Problem) -> Iterator[str]:
             gone = [device.name for device in problem.devices if device.name not in able[index]]
             yield (
                 f"no device may run layer '{network.layers[index].name}' of stream '{stream.name}'"
-                + (f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no time for it" if gone else "")
+                + (
+                    f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no time for it"
+                    if gone
+                    else ""
+                )
             )
 
 
@@ -191,8 +195,7 @@ class _Filter:
         by_key = {item.key: item for item in self.every}
         for _ in range(_HITTING_CHECKS):
             broken_sets = [
-                frozenset(broken(self.problem, plan)) & by_key.keys()
-                for plan in self.checker.known
+                frozenset(broken(self.problem, plan)) & by_key.keys() for plan in self.checker.known
             ]
             if not all(broken_sets):
                 raise SolverError("a problem without a plan, as it was claimed, has one")

@@ -170,9 +170,7 @@ def explain_infeasible(
     if ended is Stop.COMPLETED and not conflict.irreducible:
         interrupted = stop is not None and stop.is_set()
         ended = Stop.INTERRUPTED if interrupted else Stop.TIME_LIMIT
-    return result(
-        True, conflict=conflict, repair=found.repair, message=found.message, ended=ended
-    )
+    return result(True, conflict=conflict, repair=found.repair, message=found.message, ended=ended)
 
 
 def _part(ends: float, share: float) -> float:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
 
 from edgeplan.explain.checks import broken
 from edgeplan.explain.items import (
@@ -22,6 +23,7 @@ from edgeplan.explain.items import (
     Item,
     Part,
     Unit,
+    implied_rate,
     list_items,
     list_missing,
     rule_text,
@@ -198,7 +200,7 @@ def find_repair(
     opened = without(problem, lacking) if lacking else problem
     given = prices((*list_items(problem), *lacking), fixed)
     elastic = Elastic(prices=given, time_limit=time_limit, threads=threads, seed=seed)
-    found = elastic.solve(problem, opened=opened, stop=stop)
+    found = elastic.solve(_without_implied(problem), opened=_without_implied(opened), stop=stop)
     if found.plan is None:
         if found.infeasible:
             told = "what must not give leaves no plan by itself" if fixed else found.message
@@ -233,6 +235,14 @@ def find_repair(
         ),
         stop=found.stop,
     )
+
+
+def _without_implied(problem: Problem) -> Problem:
+    """Return the problem without a minimum rate that caps on load imply: they are what gives."""
+    if not implied_rate(problem):
+        return problem
+    budgets = dataclasses.replace(problem.budgets, min_rate_per_second=0.0)
+    return dataclasses.replace(problem, budgets=budgets)
 
 
 def _needs(problem: Problem, plan: Plan, item: Item) -> bool:
@@ -334,10 +344,9 @@ def _device_limit(problem: Problem, key: Key, value: float) -> tuple[Edit, Probl
     return _numbered(item, after), _with_device(problem, str(key[1]), {field: after})
 
 
-def _with_device(problem: Problem, name: str, changes: Mapping[str, float]) -> Problem:
+def _with_device(problem: Problem, name: str, changes: Mapping[str, Any]) -> Problem:
     devices = tuple(
-        dataclasses.replace(d, **changes) if d.name == name else d  # type: ignore[arg-type]  # fields by name
-        for d in problem.devices
+        dataclasses.replace(d, **changes) if d.name == name else d for d in problem.devices
     )
     return dataclasses.replace(problem, devices=devices)
 
@@ -442,9 +451,7 @@ def _privacy_faults(problem: Problem, plan: Plan, stream: Stream) -> int:
     )
 
 
-def _layer_rule(
-    problem: Problem, plan: Plan, stream: Stream, key: Key
-) -> tuple[Edit, Problem]:
+def _layer_rule(problem: Problem, plan: Plan, stream: Stream, key: Key) -> tuple[Edit, Problem]:
     """Extend a pin by the devices that the plan uses, shorten a ban by them, or drop a group.
 
     A rule that nothing is left of stays in its place, so that later ones keep theirs.
@@ -473,8 +480,8 @@ def _layer_rule(
         changed = LayerRule(devices=left, layers=rule.layers)
         after = rule_text(changed, "not on") if left else "removed"
     kept = (*rules[:index], changed, *rules[index + 1 :])
-    field = "pins" if key[0] == "pin" else "bans"
-    return _ruled(item, after), _with_stream(problem, dataclasses.replace(stream, **{field: kept}))
+    changes: Any = {"pins" if key[0] == "pin" else "bans": kept}
+    return _ruled(item, after), _with_stream(problem, dataclasses.replace(stream, **changes))
 
 
 def above(value: float, digits: int = DIGITS) -> float:

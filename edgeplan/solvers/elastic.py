@@ -176,7 +176,7 @@ class Elastic:
         class Shares(Units):
             """Units of a program whose objective is a price of shares: about 1 as it is."""
 
-            objective = 1.0  # type: ignore[assignment]  # a constant in place of a property
+            objective = 1.0
 
         # Limits count as met where the evaluator says so; rules are stated anew below.
         stated = with_tolerance(opened or problem)
@@ -285,9 +285,7 @@ def _forbidden(problem: Problem, stream: Stream) -> Iterator[tuple[Key, int, str
             ruled = dataclasses.replace(bare, pins=(rule,))
         else:
             ruled = dataclasses.replace(bare, bans=(rule,))
-        for layer, (before, after) in enumerate(
-            zip(free, problem.allowed(ruled), strict=True)
-        ):
+        for layer, (before, after) in enumerate(zip(free, problem.allowed(ruled), strict=True)):
             yield from ((key, layer, device) for device in before if device not in after)
 
 

@@ -743,13 +743,14 @@ def test_all_faults_are_told_at_once(tmp_path):
     raw["maxSizePerFPGA"] = -1
     raw["nodes"][0]["size"] = "large"
     raw["nodes"][2]["cpuLatency"] = -4
-    raw["edges"][0]["cost"] = None
+    raw["edges"][1]["cost"] = None
     raw["edges"][3]["destId"] = 31
+    raw["edges"].append({"sourceId": 10, "destId": 5, "cost": 0.25})
     with pytest.raises(InputError) as caught:
         imported("dnn-partitioning", raw, tmp_path)
     assert [fault.place for fault in caught.value.faults] == [
-        "maxSizePerFPGA", "nodes[0].size", "nodes[2].cpuLatency", "edges[0].cost",
-        "edges[3].destId",
+        "maxSizePerFPGA", "nodes[0].size", "nodes[2].cpuLatency", "edges[1].cost",
+        "edges[3].destId", "edges",
     ]  # fmt: skip
 
 
