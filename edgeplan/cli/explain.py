@@ -14,7 +14,13 @@ import click
 from edgeplan.cli.group import INTERRUPTED, NO_PLAN
 from edgeplan.cli.interrupt import stop_on_interrupt
 from edgeplan.cli.load import load, load_instance
-from edgeplan.cli.options import input_argument, json_option, threads_option
+from edgeplan.cli.options import (
+    contiguous_option,
+    input_argument,
+    json_option,
+    objective_option,
+    threads_option,
+)
 from edgeplan.cli.output import print_json
 from edgeplan.cli.places import FilePlaces
 from edgeplan.model.errors import Fault, InputError
@@ -22,6 +28,7 @@ from edgeplan.model.errors import Fault, InputError
 if TYPE_CHECKING:
     from edgeplan.explain import Infeasibility, Item, PlanExplanation
     from edgeplan.explain.plans import Alternative
+    from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Problem
     from edgeplan.solvers.elastic import Key
 
@@ -52,11 +59,15 @@ if TYPE_CHECKING:
     metavar="PERCENT",
     help="With a plan: by how much a limit is raised to find what more of it is worth.",
 )
+@objective_option
+@contiguous_option
 @threads_option
 @json_option
 def command(
     instance: Path,
     plan: Path | None,
+    objective: str | None,
+    contiguous: bool,
     time_limit: float,
     keep: tuple[str, ...],
     step: float,
@@ -75,11 +86,14 @@ def command(
     if plan is not None:
         if keep:
             raise click.UsageError("--keep is about repairs: it goes with an instance alone")
-        _plan(instance, plan, time_limit, step / 100, threads, as_json=as_json)
+        read, chosen = load(instance, plan)
+        problem = read.problem.asked(objective, contiguous=contiguous)
+        places = FilePlaces.read(instance)
+        _plan(problem, chosen, places, time_limit, step / 100, threads, as_json=as_json)
         return
     from edgeplan.explain import explain_infeasible
 
-    problem = load_instance(instance).problem
+    problem = load_instance(instance).problem.asked(objective, contiguous=contiguous)
     places = FilePlaces.read(instance)
     fixed = _fixed(problem, places, keep)
     with stop_on_interrupt("what is known so far") as stop, _watching() as on_progress:
@@ -102,15 +116,20 @@ def command(
 
 
 def _plan(
-    instance: Path, plan: Path, time_limit: float, step: float, threads: int, *, as_json: bool
+    problem: Problem,
+    chosen: Plan,
+    places: FilePlaces,
+    time_limit: float,
+    step: float,
+    threads: int,
+    *,
+    as_json: bool,
 ) -> None:
     from edgeplan.explain import explain_plan
 
-    read, chosen = load(instance, plan)
-    places = FilePlaces.read(instance)
     with stop_on_interrupt("what is known so far") as stop, _watching() as on_progress:
         found = explain_plan(
-            read.problem,
+            problem,
             chosen,
             step=step,
             time_limit=time_limit,
@@ -119,11 +138,11 @@ def _plan(
             on_progress=on_progress,
         )
     if as_json:
-        print_json(plan_json(read.problem, found, places))
+        print_json(plan_json(problem, found, places))
         return
     from edgeplan.cli import tables
 
-    tables.plan_explanation(read.problem, found, places)
+    tables.plan_explanation(problem, found, places)
 
 
 def _fixed(problem: Problem, places: FilePlaces, keep: tuple[str, ...]) -> frozenset[Key]:

@@ -239,9 +239,7 @@ class _Table:
                 for stride, size in zip(self.strides, sizes, strict=False)
             ]
         )
-        self.room = [
-            np.flatnonzero(row < size) for row, size in zip(used, sizes, strict=True)
-        ]
+        self.room = [np.flatnonzero(row < size) for row, size in zip(used, sizes, strict=True)]
         efficiency = np.array([pipeline.efficiency[devices[0]] for devices in self.classes])
         left = np.array(sizes)[:, None] - used
         self.least_done = np.full(count, -math.inf)

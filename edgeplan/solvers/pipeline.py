@@ -411,8 +411,7 @@ def merged_tensors(tensors: Iterable[SharedTensor]) -> tuple[SharedTensor, ...]:
         if consumers:
             seconds[tensor.producer, consumers] += tensor.seconds
     return tuple(
-        SharedTensor(producer, consumers, total)
-        for (producer, consumers), total in seconds.items()
+        SharedTensor(producer, consumers, total) for (producer, consumers), total in seconds.items()
     )
 
 
