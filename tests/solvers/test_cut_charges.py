@@ -7,6 +7,7 @@ import random
 import pytest
 
 from edgeplan.model.evaluate import evaluate
+from edgeplan.model.network import Tensor
 from edgeplan.model.problem import (
     Budgets,
     LayerRule,
@@ -66,6 +67,67 @@ def test_each_plan_has_a_cut_that_is_its_price():
     seen = compare_all_plans(range(60))
     assert seen["solvable"] > 45
     assert min(seen.values()) > 0, seen
+
+
+def tensor(name, producer, *consumers, output=True):
+    return Tensor(name=name, bytes=16, producer=producer, consumers=consumers, output=output)
+
+
+IN = tensor("in", None, 0, output=False)
+# Results that readers may bring to the origin: tensors; names of results that are not a cut with
+# the graph inputs at home at the origin, and on b.
+RESULTS = {
+    "two of one layer, both read by the next": (
+        (IN, tensor("t", 0, 1), tensor("u", 0, 1), tensor("v", 1, output=False)),
+        ((), ()),
+    ),
+    "one after the other": ((IN, tensor("t", 0, 1), tensor("u", 1, 2), tensor("v", 2)), ((), ())),
+    "… and nothing else returns": (
+        (IN, tensor("t", 0, 1), tensor("u", 1, 2), tensor("v", 2, output=False)),
+        ((), ()),
+    ),
+    "two inputs with the same readers": (
+        (tensor("in", None, 0, 1), tensor("mask", None, 0, 1), tensor("t", 1)),
+        ((), ()),
+    ),
+    "two inputs with other readers": (
+        (tensor("in", None, 0), tensor("mask", None, 1), tensor("t", 1, output=False)),
+        ((), ()),
+    ),
+    "an input that nothing reads": (
+        (IN, tensor("mask", None), tensor("t", 0, 1, 2), tensor("u", 2, output=False)),
+        (("t",), ()),
+    ),
+    "read by the last layer, whose result returns": (
+        (IN, tensor("t", 0, 2), tensor("u", 1, 2), tensor("v", 2)),
+        ((), ()),
+    ),
+    "made with another that nothing reads": (
+        (IN, tensor("t", 0, 2), tensor("u", 0), tensor("v", 2, output=False)),
+        ((), ()),
+    ),
+    "read by one later layer": (
+        (IN, tensor("t", 0, 2), tensor("u", 1), tensor("v", 2, output=False)),
+        (("t",), ("t",)),
+    ),
+    "read by two": (
+        (IN, tensor("t", 0, 1, 2), tensor("u", 1, output=False), tensor("v", 2, output=False)),
+        (("t",), ("t",)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_with_readers(name):
+    tensors, unsolvable = RESULTS[name]
+    homes = ({}, {item.name: "b" for item in tensors if item.producer is None})
+    for where, expected in zip(homes, unsolvable, strict=True):
+        problem = two(tensors, homes=where)
+        found = unsolvable_results(problem, objective_prices(problem))
+        assert tuple(result for _, result in found) == expected
+        dearer = [cut_of(problem, plan) - price_of(problem, plan) for plan in all_plans(problem)]
+        assert min(dearer) == pytest.approx(0, abs=1e-12)
+        assert (max(dearer) > 1e-12) == bool(found)
 
 
 @pytest.mark.long
