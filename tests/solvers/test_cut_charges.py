@@ -136,7 +136,8 @@ def test_each_of_many_plans_has_a_cut_that_is_its_price():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_no_plan_asks_more_of_a_limit_than_was_bounded(seed):
+@pytest.mark.parametrize("transfers", ["links", "occupy"])
+def test_no_plan_asks_more_of_a_limit_than_was_bounded(transfers, seed):
     """Each limit, set to a little less than its bound says, is broken by no plan."""
     problem = varied(seed)
     loose = dataclasses.replace(
@@ -144,15 +145,22 @@ def test_no_plan_asks_more_of_a_limit_than_was_bounded(seed):
         capacity="utilisation",
         streams=tuple(dataclasses.replace(s, deadline_seconds=1e9) for s in problem.streams),
         devices=tuple(
-            dataclasses.replace(d, memory_bytes=1e15, power_budget_watts=1e9)
+            dataclasses.replace(d, memory_bytes=1e15, power_budget_watts=1e9, transfers=transfers)
             for d in problem.devices
         ),
-        budgets=Budgets(power_watts=1e9, dollars_per_hour=1e9),
+        budgets=Budgets(power_watts=1e9, dollars_per_hour=1e9, min_rate_per_second=1e-9),
     )
     bounds = {limit.place: limit.largest * (1 + 1e-9) for limit in limits(loose)}
-    kinds = ("deadline", "memory", "utilisation cap", "power budget", "money budget")
+    kinds = (
+        "deadline",
+        "memory",
+        "utilisation cap",
+        "power budget",
+        "money budget",
+        "minimum rate",
+    )
     assert all(any(kind in place for place in bounds) for kind in kinds)
-    unlimited = dataclasses.replace(problem, capacity="none")
+    unlimited = dataclasses.replace(loose, capacity="none")
     for plan in all_plans(problem):
         price = evaluate(unlimited, plan)
         if not price.feasible:
@@ -161,12 +169,14 @@ def test_no_plan_asks_more_of_a_limit_than_was_bounded(seed):
             assert stream.latency_seconds <= bounds[f"the deadline of stream '{stream.name}'"]
         for load in price.devices:
             assert load.watts <= bounds[f"the power budget of device '{load.name}'"]
+            assert load.utilisation <= bounds[f"the utilisation cap of device '{load.name}'"]
+            assert load.period_seconds <= bounds[f"the minimum rate at device '{load.name}'"]
             if load.name in cut_devices(problem):
-                assert load.utilisation <= bounds[f"the utilisation cap of device '{load.name}'"]
                 assert load.memory_bytes <= bounds[f"the memory of device '{load.name}'"]
         for load, link in zip(price.links, problem.links, strict=True):
             if link.contention == "shared":
                 assert load.utilisation <= bounds[f"the utilisation cap of link '{load.name}'"]
+                assert load.period_seconds <= bounds[f"the minimum rate at link '{load.name}'"]
         assert math.fsum(load.watts for load in price.devices) <= bounds["the power budget"]
         hourly = math.fsum(
             3600 * s.rate_per_second * p.cost_dollars
