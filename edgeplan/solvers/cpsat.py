@@ -269,7 +269,7 @@ class _Search:
         presolve = True
         while True:
             if (ended := self.watch.ended) is not None:
-                return _Outcome(ended, message=self.detail)
+                return _Outcome(ended, message=self._unchecked(presolve) + self.detail)
             answer = model.run(presolve=presolve)
             self.detail = answer.detail
             if answer.status == "INFEASIBLE":
@@ -284,8 +284,7 @@ class _Search:
                     message="CP-SAT claimed that no plan exists, and found one without presolve",
                 )
             if answer.status != "OPTIMAL":
-                ended = self.watch.ended or Stop.FAILED
-                return _Outcome(ended, message=answer.detail)
+                return _Outcome(self._ended(), message=self._unchecked(presolve) + answer.detail)
             assert answer.ones is not None
             found = model.plan(answer.ones)
             if not self.offer(found):
@@ -305,6 +304,15 @@ class _Search:
                 message = "CP-SAT claims a price that is not that of the plan it returned"
                 return _Outcome(Stop.FAILED, message=message)
             return _Outcome(Stop.COMPLETED, message=answer.detail)
+
+    def _ended(self) -> Stop:
+        """Return why CP-SAT stopped early; its only limit is time, and its clock is its own."""
+        early = Stop.FAILED if self.watch.time_limit is None else Stop.TIME_LIMIT
+        return self.watch.ended or early
+
+    @staticmethod
+    def _unchecked(presolve: bool) -> str:
+        return "" if presolve else "infeasible with presolve; stopped before checked without; "
 
     def _no_plan(self, reason: str) -> _Outcome:
         if self.plan is None:
@@ -467,17 +475,21 @@ class _Model:
 
         thread = threading.Thread(target=work, name="cp-sat", daemon=True)
         thread.start()
-        while thread.is_alive():
-            try:
-                thread.join(POLL_SECONDS)
-                take()
-                if watch.asked:
-                    solver.stop_search()
-            except KeyboardInterrupt:
-                if watch.interrupted:
-                    raise
-                watch.interrupted = True
-        take()
+        try:
+            while thread.is_alive():
+                try:
+                    thread.join(POLL_SECONDS)
+                    take()
+                    if watch.asked:
+                        solver.stop_search()
+                except KeyboardInterrupt:
+                    if watch.interrupted:
+                        raise
+                    watch.interrupted = True
+            take()
+        finally:
+            if thread.is_alive():
+                solver.stop_search()
         if failure:
             raise SolverError(f"CP-SAT failed: {failure[0]}") from failure[0]
         status = solver.status_name(statuses[0])
@@ -485,14 +497,15 @@ class _Model:
             raise SolverError(f"CP-SAT refused the program: {self.model.validate()[:200]}")
         if status == "INFEASIBLE":
             return _Answer(status, None, math.inf, "INFEASIBLE")
-        ones = None
-        if status in ("OPTIMAL", "FEASIBLE"):
-            ones = frozenset(v for v, item in places if solver.boolean_value(item))
-        if ones is not None or solver.best_objective_bound > self.least:
+        found = status in ("OPTIMAL", "FEASIBLE")
+        # Without a plan or a bound CP-SAT says 0, which is none where prices may be negative.
+        if found or solver.best_objective_bound > self.least:
             search.raise_bound(max(solver.best_objective_bound, self.least) / self.scale)
         detail = (
             f"{status}; {len(self.variables)} 0/1 variables, "
             f"{len(self.model.proto.constraints)} rows, {solver.num_branches} branches"
         )
-        price = solver.objective_value / self.scale if ones is not None else math.inf
-        return _Answer(status, ones, price, detail)
+        if not found:
+            return _Answer(status, None, math.inf, detail)
+        ones = frozenset(v for v, item in places if solver.boolean_value(item))
+        return _Answer(status, ones, solver.objective_value / self.scale, detail)
