@@ -285,9 +285,7 @@ def _forbidden(problem: Problem, stream: Stream) -> Iterator[tuple[Key, int, str
             ruled = dataclasses.replace(bare, pins=(rule,))
         else:
             ruled = dataclasses.replace(bare, bans=(rule,))
-        for layer, (before, after) in enumerate(
-            zip(free, problem.allowed(ruled), strict=True)
-        ):
+        for layer, (before, after) in enumerate(zip(free, problem.allowed(ruled), strict=True)):
             yield from ((key, layer, device) for device in before if device not in after)
 
 
