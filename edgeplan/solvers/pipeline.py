@@ -23,9 +23,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from edgeplan.model.problem import Problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -105,6 +109,13 @@ class Pipeline:
     replicas: Floats
     tensors: tuple[SharedTensor, ...]
     group_of: Ints = field(repr=False)
+
+    @staticmethod
+    def of(problem: Problem) -> Pipeline:
+        """Return the pipeline of a problem; see `edgeplan.solvers.pipeline_problem`."""
+        from edgeplan.solvers.pipeline_problem import pipeline_of
+
+        return pipeline_of(problem)
 
     @property
     def groups(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeplan.solvers.ideals import list_ideals, solve_contiguous, topological_orders
+from edgeplan.solvers.ideal_program import list_ideals, solve_contiguous, topological_orders
 from edgeplan.solvers.result import Stop
 from tests.solvers.operator_graphs import bert, inception, resnet
 from tests.solvers.small_pipelines import best, small
