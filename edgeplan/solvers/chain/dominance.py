@@ -9,6 +9,8 @@ import numpy as np
 from edgeplan.solvers.chain.charges import Bools, Floats, Integers
 
 BLOCK = 64
+CHUNK = 2048
+"""So many labels are held against so many: what fits into a processor's cache."""
 
 
 def undominated(
@@ -45,23 +47,42 @@ def undominated(
     dear = [k for k in range(charges.shape[1]) if charges[:, k].any()] if len(charges) else []
     unpaid_charges = {k: (~paid) * charges[:, k] for k in dear}
     paid_numbers = paid.astype(np.float64)
+    # The price decides least, since the order is by it: it is compared last.
+    columns = [*range(1, use.shape[1]), 0]
 
-    def dominates(left: Integers, right: Integers) -> Bools:
-        found = np.ones((len(left), len(right)), dtype=np.bool_)
-        for k in range(use.shape[1]):
+    def dominated(left: Integers, right: Integers) -> Bools:
+        """Say which on the right a label on the left makes needless (equal ones are all so)."""
+        found = np.zeros(len(right), dtype=np.bool_)
+        for begin in range(0, len(right), CHUNK):
+            found[begin : begin + CHUNK] = pairs(left, right[begin : begin + CHUNK]).any(axis=0)
+        return found
+
+    def pairs(left: Integers, right: Integers) -> Bools:
+        """Say which on the left make which on the right needless."""
+        result = np.zeros((len(left), len(right)), dtype=np.bool_)
+        still = np.arange(len(right))
+        found = np.ones(result.shape, dtype=np.bool_)
+        for number, k in enumerate(columns):
             have = use[left, k][:, None]
             if k in unpaid_charges:
                 have = have + unpaid_charges[k][left] @ paid_numbers[right].T
             found &= have <= allowance[right, k][None, :]
-        return found
+            if number % 2:  # go on with those for which there is still a candidate
+                some = found.any(axis=0)
+                if not some.all():
+                    still, right, found = still[some], right[some], found[:, some]
+                    if not len(right):
+                        return result
+        result[:, still] = found
+        return result
 
     kept = []
     while len(order):
         check()
         block, order = order[:BLOCK], order[BLOCK:]
-        within = np.triu(dominates(block, block), k=1)
+        within = np.triu(pairs(block, block), k=1)
         block = block[~within.any(axis=0)]
         kept.append(block)
         if len(order):
-            order = order[~dominates(block, order).any(axis=0)]
+            order = order[~dominated(block, order)]
     return np.concatenate(kept)

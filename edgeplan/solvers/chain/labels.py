@@ -96,10 +96,18 @@ class LabelSearch:
         Multipliers, and by how much of each quantity they allow (see `relax`).
     best
         Price of the incumbent, ``inf`` for none: only cheaper routes are looked for.
+    width
+        Most labels kept at a node: those with the least bounds. A narrow run is no proof, but
+        finds plans soon; ``inf`` keeps all.
     visit
         Called with the number of labels made; raises to end the run.
     report
         Called with lower bounds on all routes.
+
+    Attributes
+    ----------
+    dropped
+        The least bound of the labels that the width left out; ``inf`` where it left out none.
     """
 
     def __init__(
@@ -111,6 +119,7 @@ class LabelSearch:
         weights: Floats,
         capacities: Floats,
         best: float,
+        width: float,
         visit: Callable[[int], None],
         report: Callable[[float], None],
     ) -> None:
@@ -118,6 +127,8 @@ class LabelSearch:
         self.parts = quantities.parts
         self.visit = visit
         self.report = report
+        self.width = width
+        self.dropped = np.inf
         count = quantities.count
         # Charges that count in none of these quantities need not be told apart.
         counted = np.flatnonzero(quantities.once.any(axis=1))
@@ -372,6 +383,7 @@ class LabelSearch:
     def _undominated(self, labels: Labels, node: Node, cut: int, device: int) -> Labels:
         if len(labels) < 2:
             return labels
+        labels = self._narrowed(labels, 4 * self.width, node, cut, device)
         most = np.array([-getattr(table, node)[cut, device] for table in self.most])
         roomy = labels.used + most + self.once_total <= 1
         use, allowance = [], []
@@ -390,7 +402,19 @@ class LabelSearch:
             charges,
             lambda: self.visit(0),
         )
-        return labels[kept]
+        return self._narrowed(labels[kept], self.width, node, cut, device)
+
+    def _narrowed(
+        self, labels: Labels, width: float, node: Node, cut: int, device: int
+    ) -> Labels:
+        """Return the labels with the least bounds; note the least of those left out."""
+        if len(labels) <= width:
+            return labels
+        bounds = self._reduced(labels, node, cut, device)
+        order = np.argsort(bounds, kind="stable")
+        at = int(width)
+        self.dropped = min(self.dropped, float(bounds[order[at]]))
+        return labels[order[:at]]
 
     def _compare_memory(
         self,
@@ -441,7 +465,7 @@ class LabelSearch:
             bounds += [values, self._reduced(entered[device], "enter", stop, device)]
         everything = np.concatenate(bounds)
         if len(everything):
-            self.report(float(everything.min()))
+            self.report(min(self.dropped, float(everything.min())))
 
 
 __all__ = ["Completion", "LabelSearch", "Labels", "Trail"]

@@ -27,6 +27,8 @@ VERSION = "1"
 
 _AGREEMENT = 1e-9
 """Prices of one plan by the search and by the evaluator differ by less, relatively."""
+_WIDTHS = (30, 1_000)
+"""Labels kept at a node in the runs that look for plans, before the run that proves."""
 _LOOKED_AT = 20
 """So many of the cheapest routes show which limits are missing, before they are taken up."""
 
@@ -388,33 +390,41 @@ class _Search:
         return evaluation.feasible
 
     def _label(self, quantities: Quantities, capacities: Floats, weights: Floats) -> bool:
-        """Run over all labels; return whether that settled the problem."""
-        search = LabelSearch(
-            self.arcs,
-            quantities,
-            self.limits,
-            weights=weights,
-            capacities=capacities,
-            best=self.best,
-            visit=self.watch.visit,
-            report=self.raise_bound,
-        )
-        looked = 0
-        for price, stages in search.run():
-            if self.wanted and looked >= _LOOKED_AT:
+        """Run over the labels, narrow runs first; return whether that settled the problem."""
+        for width in (*_WIDTHS, math.inf):
+            search = LabelSearch(
+                self.arcs,
+                quantities,
+                self.limits,
+                weights=weights,
+                capacities=capacities,
+                best=self.best,
+                width=width,
+                visit=self.watch.visit,
+                report=self.raise_bound,
+            )
+            cheapest = self._look_at(search.run())
+            self.raise_bound(min(cheapest, search.dropped))
+            if self.wanted:
+                return False
+            if self._closed(search.dropped):
+                return True
+        raise AssertionError("the widest run drops nothing")
+
+    def _look_at(self, routes: list[tuple[float, list[Stage]]]) -> float:
+        """Take the best feasible route, and note which limits cheaper ones break.
+
+        Return the price of the cheapest, ``inf`` for none.
+        """
+        for number, (price, stages) in enumerate(routes):
+            if self.wanted and number >= _LOOKED_AT:
                 break
-            looked += 1
             feasible = self._price(stages)
             if not math.isclose(price, self._last_price, rel_tol=_AGREEMENT, abs_tol=1e-300):
                 raise SolverError(
                     f"chain: the search adds a plan up to {price:.17g}, the evaluator to "
                     f"{self._last_price:.17g}"
                 )
-            if looked == 1:
-                self.raise_bound(min(price, self.best))
             if feasible:
                 break
-        if self.wanted:
-            return False
-        self.bound = math.inf
-        return True
+        return routes[0][0] if routes else math.inf
