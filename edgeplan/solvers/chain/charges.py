@@ -101,16 +101,15 @@ class Once:
         results that return (at the first layer whose result does).
     device
         By index.
-    share
-        By layer: how much of it a lower bound may put there. Positive where the layer causes
-        the charge; they add up to 1.
+    causes
+        By layer: whether it causes the charge by running on the device.
     tensor
         The input.
     """
 
     kind: Literal["on", "input", "return"]
     device: int
-    share: Floats
+    causes: Bools
     tensor: Tensor | None = None
 
 
@@ -303,7 +302,7 @@ class Arcs:
             here = self.allowed[:, device]
             if not here.any():
                 continue
-            yield Once(kind="on", device=device, share=here / here.sum())
+            yield Once(kind="on", device=device, causes=here)
             for tensor in self.network.inputs:
                 readers = np.zeros(self.layers, dtype=np.bool_)
                 readers[list(tensor.consumers)] = True
@@ -311,12 +310,23 @@ class Arcs:
                     yield Once(
                         kind="input",
                         device=device,
-                        share=(readers & here) / (readers & here).sum(),
+                        causes=readers & here,
                         tensor=tensor,
                     )
             makers = np.array([bool(group) for group in self.results]) & here
             if device != self.origin and makers.sum() > 1:
-                yield Once(kind="return", device=device, share=makers / makers.sum())
+                yield Once(kind="return", device=device, causes=makers)
+
+    def even_shares(self) -> Floats:
+        """Return each charge of `once` spread evenly over its causes, by (charge, layer).
+
+        A lower bound may put any shares that add up to 1 on the layers that cause a charge: no
+        route then pays more than it.
+        """
+        causes = [charge.causes for charge in self.once]
+        table = np.array(causes, dtype=np.float64).reshape(len(self.once), self.layers)
+        found: Floats = table / table.sum(axis=1, keepdims=True)
+        return found
 
     # -- what a quantity counts ------------------------------------------------------------------
 

@@ -92,8 +92,8 @@ class LabelSearch:
     ----------
     arcs, quantities, limits
         The graph, what its arcs count (objective, then the limits in their order).
-    weights, capacities
-        Multipliers, and by how much of each quantity they allow (see `relax`).
+    weights, shares, capacities
+        Multipliers, shares of the charges, and how much of each quantity is free (see `relax`).
     best
         Price of the incumbent, ``inf`` for none: only cheaper routes are looked for.
     width
@@ -117,6 +117,7 @@ class LabelSearch:
         limits: Sequence[Limit],
         *,
         weights: Floats,
+        shares: Floats,
         capacities: Floats,
         best: float,
         width: float,
@@ -143,21 +144,16 @@ class LabelSearch:
         self.threshold = best - ROUNDING * scale
 
         units = np.eye(count)
-        self.reduced_parts = weighted(arcs, quantities, weights)
-        self.reduced = completions(arcs, self.reduced_parts)
-        self.least = [completions(arcs, weighted(arcs, quantities, unit)) for unit in units]
-        most = [
-            completions(arcs, weighted(arcs, quantities, -unit, spread=False)) for unit in units
-        ]
+        self.costs = weighted(arcs, quantities, weights, shares)
+        self.reduced = completions(arcs, self.costs)
+        self.least = [completions(arcs, weighted(arcs, quantities, unit, shares)) for unit in units]
+        self.most = [completions(arcs, weighted(arcs, quantities, -unit, None)) for unit in units]
         self.once_total = quantities.once.sum(axis=0)
-        self.most = most
         self.trail = Trail()
-        self._tables()
+        self._tables(shares[counted])
 
-    def _tables(self) -> None:
+    def _tables(self, shares: Floats) -> None:
         arcs = self.arcs
-        shares = np.array([charge.share for charge in self.once])
-        shares = shares.reshape(len(self.once), arcs.layers)
         # Share of each charge that lower bounds put behind a cut; a result's return is decided
         # only when it is known where the next layer runs.
         behind = np.zeros((arcs.layers + 1, len(self.once)))
@@ -172,7 +168,7 @@ class LabelSearch:
             for device in range(len(arcs.names))
         ]
         self.counts = [
-            np.concatenate([[0], np.cumsum(charge.share > 0)]) for charge in self.once
+            np.concatenate([[0], np.cumsum(charge.causes)]) for charge in self.once
         ]
         self.peaks, self.weight = [], []
         for device, limit in zip(self.memory_device, self.memory, strict=True):
@@ -182,8 +178,9 @@ class LabelSearch:
             assert limit
         if arcs.spans:
             self.span_peaks = [peak_of_spans(peaks) for peaks in self.peaks]
-            (stages,) = self.reduced_parts.body
-            ends = stages + self.reduced.leave.T[None]
+            (stages,) = self.costs.parts.body
+            ends = stages + (self.reduced.leave + self.costs.end).T[None]
+            ends -= self.costs.begin[:-1, :, None]
             # The least over all stops from one on.
             self.still_open = np.minimum.accumulate(ends[:, :, ::-1], axis=2)[:, :, ::-1]
 
@@ -308,7 +305,7 @@ class LabelSearch:
             )
             everyone = np.ones(len(labels), dtype=np.bool_)
             for index, charge in self.by_device[device]:
-                if charge.kind == "input" and charge.share[layer] > 0:
+                if charge.kind == "input" and charge.causes[layer]:
                     self._pay(labels, index, everyone)
             if goes_on and arcs.results[layer - 1]:
                 self._pay_return(labels, device)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeplan.solvers.chain.charges import Arcs, Bools, Floats, Parts, inner_sums, sums
+from edgeplan.solvers.chain.charges import Arcs, Bools, Floats, Parts
 
 Stage = tuple[int, int, int]
 """Device, first layer, stop."""
@@ -39,45 +39,65 @@ class Quantities:
         return len(self.parts.enter)
 
 
-def weighted(
-    arcs: Arcs, quantities: Quantities, weights: Floats, *, spread: bool = True
-) -> Parts:
-    """Return Σ weight × quantity on all arcs, ``inf`` at walls.
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """One cost on all arcs, ``inf`` at walls.
 
-    With ``spread`` each charge of `Arcs.once` is put on the layers that cause it by its shares,
-    so that no route pays more than it, and a lower bound stays one; else it is left out.
+    Parameters
+    ----------
+    parts
+        What every arc costs, but for the next two.
+    begin, end
+        By (cut, device), for costs as `spans`: a stage costs ``end`` where it stops, less
+        ``begin`` where it begins, besides its body. Charges that are spread over layers are
+        there: putting them on every span would take far longer.
     """
-    walls = arcs.walls
-    found = Parts.of(
-        [
-            np.tensordot(weights, table, axes=1) + wall
-            for table, wall in zip(quantities.parts.arrays, walls.arrays, strict=True)
-        ]
-    )
-    if spread and len(arcs.once):
-        _spread(arcs, found, quantities.once @ weights)
-    return found
+
+    parts: Parts
+    begin: Floats
+    end: Floats
 
 
-def _spread(arcs: Arcs, parts: Parts, charges: Floats) -> None:
+def weighted(
+    arcs: Arcs, quantities: Quantities, weights: Floats, shares: Floats | None
+) -> Costs:
+    """Return Σ weight × quantity on all arcs.
+
+    Each charge of `Arcs.once` is put on the layers that cause it by its ``shares`` (see
+    `Arcs.even_shares`); ``None`` leaves the charges out.
+    """
+    arrays = []
+    for table, wall in zip(quantities.parts.arrays, arcs.walls.arrays, strict=True):
+        total = wall.copy()
+        for weight, quantity in zip(weights, table, strict=True):
+            if weight == 1:
+                total += quantity
+            elif weight:
+                total += weight * quantity
+        arrays.append(total)
+    parts = Parts.of(arrays)
+    begin, end = np.zeros((2, arcs.layers + 1, len(arcs.names)))
+    if shares is not None and len(arcs.once):
+        _spread(arcs, parts, begin, end, (quantities.once @ weights)[:, None] * shares)
+    return Costs(parts=parts, begin=begin, end=end)
+
+
+def _spread(arcs: Arcs, parts: Parts, begin: Floats, end: Floats, spread: Floats) -> None:
     count, devices, origin = arcs.layers, len(arcs.names), arcs.origin
     layers = np.zeros((count, devices))
     back = np.zeros((count, devices))
-    for charge, price in zip(arcs.once, charges, strict=True):
-        (back if charge.kind == "return" else layers)[:, charge.device] += price * charge.share
+    for charge, prices in zip(arcs.once, spread, strict=True):
+        (back if charge.kind == "return" else layers)[:, charge.device] += prices
     if back.any():
         others = np.arange(devices) != origin
-        for cut in range(1, count):
-            parts.cross[cut][:, others] += back[cut - 1][:, None]
-            if arcs.unread[cut - 1]:
-                parts.cross[cut][:, origin] += back[cut - 1]
+        unread = np.array([bool(group) for group in arcs.unread])
+        parts.cross[1:, :, others] += back[:-1, :, None]
+        parts.cross[1:, :, origin] += back[:-1] * unread[:-1, None]
         parts.last[:] += back[-1]
     if arcs.spans:
-        for device in range(devices):
-            if layers[:, device].any():
-                parts.body[0][:, device] += sums(layers[:, device])
-            if back[:, device].any():
-                parts.body[0][:, device] += inner_sums(back[:, device])
+        # The last layer's results are the crossing's business.
+        begin[1:] = np.cumsum(layers + back, axis=0)
+        end[1:] = begin[1:] - back
     else:
         for body in parts.body:
             body += layers
@@ -104,9 +124,9 @@ class Completion:
     stay: Floats
 
 
-def completions(arcs: Arcs, parts: Parts) -> Completion:
+def completions(arcs: Arcs, costs: Costs) -> Completion:
     """Return the least completions under `weighted` costs."""
-    count, devices = arcs.layers, len(arcs.names)
+    count, devices, parts = arcs.layers, len(arcs.names), costs.parts
     enter = np.full((count, devices), np.inf)
     leave = np.full((count + 1, devices), np.inf)
     stay = leave if arcs.spans else leave.copy()
@@ -114,7 +134,8 @@ def completions(arcs: Arcs, parts: Parts) -> Completion:
     for cut in range(count - 1, -1, -1):
         if arcs.spans:
             (stages,) = parts.body
-            enter[cut] = (stages[cut, :, cut + 1 :] + leave[cut + 1 :].T).min(axis=1)
+            ended = (leave[cut + 1 :] + costs.end[cut + 1 :]).T
+            enter[cut] = (stages[cut, :, cut + 1 :] + ended).min(axis=1) - costs.begin[cut]
         else:
             begin, more = parts.body
             enter[cut] = begin[cut] + stay[cut + 1]
@@ -133,9 +154,9 @@ class Reach:
     leave: Floats
 
 
-def reaches(arcs: Arcs, parts: Parts) -> Reach:
+def reaches(arcs: Arcs, costs: Costs) -> Reach:
     """Return the least costs from the start under `weighted` costs."""
-    count, devices = arcs.layers, len(arcs.names)
+    count, devices, parts = arcs.layers, len(arcs.names), costs.parts
     enter = np.full((count, devices), np.inf)
     leave = np.full((count + 1, devices), np.inf)
     enter[0] = parts.enter
@@ -144,16 +165,17 @@ def reaches(arcs: Arcs, parts: Parts) -> Reach:
             enter[cut] = (leave[cut][:, None] + parts.cross[cut]).min(axis=0)
         if arcs.spans:
             (stages,) = parts.body
-            ended = enter[cut][:, None] + stages[cut, :, cut + 1 :]
-            np.minimum(leave[cut + 1 :], ended.T, out=leave[cut + 1 :])
+            ended = (enter[cut] - costs.begin[cut])[:, None] + stages[cut, :, cut + 1 :]
+            np.minimum(leave[cut + 1 :], ended.T + costs.end[cut + 1 :], out=leave[cut + 1 :])
         else:
             begin, more = parts.body
             leave[cut + 1] = np.minimum(enter[cut] + begin[cut], leave[cut] + more[cut])
     return Reach(enter=enter, leave=leave)
 
 
-def shortest(arcs: Arcs, parts: Parts, reach: Reach) -> tuple[float, list[Stage]]:
+def shortest(arcs: Arcs, costs: Costs, reach: Reach) -> tuple[float, list[Stage]]:
     """Return the least cost of a route and its stages; ``inf`` and none where there is none."""
+    parts = costs.parts
     ends = reach.leave[-1] + parts.last
     device = int(ends.argmin())
     value = float(ends[device])
@@ -162,7 +184,7 @@ def shortest(arcs: Arcs, parts: Parts, reach: Reach) -> tuple[float, list[Stage]
     stages: list[Stage] = []
     stop = arcs.layers
     while stop:
-        first = _begin(arcs, parts, reach, stop, device)
+        first = _begin(arcs, costs, reach, stop, device)
         stages.append((device, first, stop))
         if first:
             device = int((reach.leave[first] + parts.cross[first][:, device]).argmin())
@@ -171,12 +193,13 @@ def shortest(arcs: Arcs, parts: Parts, reach: Reach) -> tuple[float, list[Stage]
     return value, stages
 
 
-def _begin(arcs: Arcs, parts: Parts, reach: Reach, stop: int, device: int) -> int:
+def _begin(arcs: Arcs, costs: Costs, reach: Reach, stop: int, device: int) -> int:
     """Return where the best stage that ends at a node began."""
     if arcs.spans:
-        (stages,) = parts.body
-        return int((reach.enter[:stop, device] + stages[:stop, device, stop]).argmin())
-    begin, more = parts.body
+        (stages,) = costs.parts.body
+        begun = reach.enter[:stop, device] - costs.begin[:stop, device]
+        return int((begun + stages[:stop, device, stop]).argmin())
+    begin, more = costs.parts.body
     while (
         reach.leave[stop - 1, device] + more[stop - 1, device]
         < reach.enter[stop - 1, device] + begin[stop - 1, device]
@@ -226,7 +249,7 @@ def caused(arcs: Arcs, stages: Sequence[Stage]) -> Bools:
             back[device, layer] = bool(groups[layer])
     return np.array(
         [
-            (back if charge.kind == "return" else on)[charge.device] & (charge.share > 0)
+            (back if charge.kind == "return" else on)[charge.device] & charge.causes
             for charge in arcs.once
         ],
         dtype=np.bool_,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -58,7 +59,7 @@ class Chain:
     name: ClassVar[str] = "chain"
 
     label_limit: int = 5_000_000
-    multiplier_steps: int = 120
+    multiplier_steps: int = 150
     time_limit: float | None = None
 
     @classmethod
@@ -302,7 +303,7 @@ class _Search:
         objective = objective_prices(self.problem)
         tables: list[Parts] = [self.arcs.parts(objective)]
         once: list[Floats] = [self.arcs.charges(objective)]
-        weights = np.ones(1)
+        relaxed = Relaxed(bound=-math.inf, weights=np.ones(1), shares=self.arcs.even_shares())
         while True:
             for limit in self.wanted:
                 self.limits.append(limit)
@@ -311,9 +312,11 @@ class _Search:
             self.wanted = []
             quantities = Quantities(parts=Parts.stack(tables), once=np.stack(once, axis=1))
             capacities = self._capacities()
-            begin = np.concatenate([weights, np.zeros(quantities.count - len(weights))])
-            relaxed = self._relax(quantities, capacities, begin)
-            weights = relaxed.weights
+            weights = np.zeros(quantities.count)
+            weights[: len(relaxed.weights)] = relaxed.weights
+            relaxed = self._relax(
+                quantities, capacities, dataclasses.replace(relaxed, weights=weights)
+            )
             self.raise_bound(relaxed.bound)
             if self._closed(relaxed.bound):
                 return
@@ -322,7 +325,7 @@ class _Search:
             if not self.limits and not quantities.once.any():
                 # The dynamic program was exact, and its route breaks no limit: it is in hand.
                 raise SolverError("chain: the shortest path breaks a limit that is not known")
-            if self._label(quantities, capacities, weights):
+            if self._label(quantities, capacities, relaxed):
                 return
 
     def _closed(self, bound: float) -> bool:
@@ -346,7 +349,7 @@ class _Search:
             found.append(max(0.0, 1 - peak / room) if math.isfinite(peak) else 1.0)
         return np.array(found)
 
-    def _relax(self, quantities: Quantities, capacities: Floats, begin: Floats) -> Relaxed:
+    def _relax(self, quantities: Quantities, capacities: Floats, begin: Relaxed) -> Relaxed:
         def price(stages: list[Stage]) -> float:
             self._price(stages)
             return self._last_price
@@ -389,14 +392,16 @@ class _Search:
             self.wanted += [self.known[key] for key in broken if key not in held]
         return evaluation.feasible
 
-    def _label(self, quantities: Quantities, capacities: Floats, weights: Floats) -> bool:
+    def _label(self, quantities: Quantities, capacities: Floats, relaxed: Relaxed) -> bool:
         """Run over the labels, narrow runs first; return whether that settled the problem."""
         for width in (*_WIDTHS, math.inf):
+            before = self.best
             search = LabelSearch(
                 self.arcs,
                 quantities,
                 self.limits,
-                weights=weights,
+                weights=relaxed.weights,
+                shares=relaxed.shares,
                 capacities=capacities,
                 best=self.best,
                 width=width,
@@ -409,6 +414,14 @@ class _Search:
                 return False
             if self._closed(search.dropped):
                 return True
+            if self.best < before:
+                # Step lengths, and so the bound, gain from a better incumbent.
+                relaxed = self._relax(quantities, capacities, relaxed)
+                self.raise_bound(relaxed.bound)
+                if self._closed(relaxed.bound):
+                    return True
+                if self.wanted:
+                    return False
         raise AssertionError("the widest run drops nothing")
 
     def _look_at(self, routes: list[tuple[float, list[Stage]]]) -> float:
