@@ -17,6 +17,7 @@ from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.model.verify import Certified, verify
 from edgeplan.solvers import registry
+from edgeplan.solvers.agreement import agreed
 from edgeplan.solvers.baselines import Baseline, baselines
 from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
 
@@ -99,6 +100,7 @@ def plan(
     problem: Problem,
     *,
     solver: str | Solver = "auto",
+    witness: str | None = None,
     time_limit: float | None = None,
     gap: float = 1e-6,
     threads: int = 1,
@@ -115,6 +117,9 @@ def plan(
     solver
         A name of the registry, ``auto``, or a solver with its own options (which then hold
         instead of the next four).
+    witness
+        Name of a second solver, unrelated to the first, that solves the problem again (with
+        what is left of the time limit): where both claim a bound, it stands on both.
     time_limit
         Seconds; ``None`` for none.
     gap
@@ -144,17 +149,26 @@ def plan(
     best = min((b for b in known if b.feasible), key=_price, default=None)
 
     why = "asked for"
+    common: dict[str, object] = {"gap": gap, "threads": threads, "seed": seed}
     if isinstance(solver, str):
         if solver == "auto":
             solver, why = registry.choose(problem)
-        solver = registry.get(solver, time_limit=time_limit, gap=gap, threads=threads, seed=seed)
-    if reasons := solver.unsupported(problem):
-        raise InputError.at(f"solver {solver.name}", "; ".join(reasons))
-    found = solver.solve(
-        problem, start=best.plan if best else None, on_progress=on_progress, stop=stop
-    )
-    if found.stop is Stop.FAILED:
-        raise SolverError(f"{found.solver}: {found.message}")
+        solver = _supporting(problem, registry.get(solver, time_limit=time_limit, **common))
+    second = None
+    if witness is not None:
+        # Both are looked up before either works: a wrong name shows at once.
+        second = _supporting(problem, registry.get(witness, time_limit=time_limit, **common))
+        if second.name == solver.name:
+            raise InputError.at("witness", f"'{second.name}' is the solver itself; name another")
+    _supporting(problem, solver)
+    start = best.plan if best else None
+    found = _solved(solver, problem, start, on_progress, stop)
+    if second is not None and found.stop is not Stop.INTERRUPTED:
+        if time_limit is not None:
+            rest = max(0.0, time_limit - (time.perf_counter() - began))
+            second = registry.get(second.name, time_limit=rest, **common)
+        start = found.plan or start
+        found = agreed(found, _solved(second, problem, start, on_progress, stop))
 
     claimed = _certified(problem, found.plan, found, objective=found.claimed_objective)
     plan_, chosen, standing = found.plan, found.solver, claimed
@@ -181,6 +195,26 @@ def plan(
         chosen=None if plan_ is None else chosen,
         message=found.message,
     )
+
+
+def _supporting(problem: Problem, solver: Solver) -> Solver:
+    """Return a solver that supports the problem; refuse one that does not, with the reasons."""
+    if reasons := solver.unsupported(problem):
+        raise InputError.at(f"solver {solver.name}", "; ".join(reasons))
+    return solver
+
+
+def _solved(
+    solver: Solver,
+    problem: Problem,
+    start: Plan | None,
+    on_progress: Callable[[Progress], None] | None,
+    stop: threading.Event | None,
+) -> SolverResult:
+    found = solver.solve(problem, start=start, on_progress=on_progress, stop=stop)
+    if found.stop is Stop.FAILED:
+        raise SolverError(f"{found.solver}: {found.message}")
+    return found
 
 
 _LIMITS: dict[Stop, Limit] = {
@@ -227,6 +261,8 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "latency_seconds": _finite(evaluation.latency_seconds),
         "energy_joules": _finite(evaluation.energy_joules),
         "cost_dollars": _finite(evaluation.cost_dollars),
+        "period_seconds": _finite(evaluation.period_seconds),
+        "bottleneck": evaluation.bottleneck,
         "objective": _finite(evaluation.objective),
         "violations": [_fields(violation) for violation in evaluation.violations],
         "streams": [
@@ -249,6 +285,7 @@ def _route_json(route: RoutePrice) -> dict[str, Any]:
             for stage in route.stages
         ],
         "returned": [_fields(transfer) for transfer in route.returned],
+        "occupied": {name: _finite(seconds) for name, seconds in route.occupied_seconds},
     }
 
 
@@ -264,7 +301,13 @@ def _fields(item: DataclassInstance, *, leave_out: str = "") -> dict[str, Any]:
 def _baseline_json(baseline: Baseline) -> dict[str, Any]:
     evaluation = baseline.evaluation
     document: dict[str, Any] = {"feasible": baseline.feasible}
-    for key in ("objective", "latency_seconds", "energy_joules", "cost_dollars"):
+    for key in (
+        "objective",
+        "latency_seconds",
+        "energy_joules",
+        "cost_dollars",
+        "period_seconds",
+    ):
         document[key] = None if evaluation is None else _finite(getattr(evaluation, key))
     if baseline.why:
         document["why"] = baseline.why

@@ -15,6 +15,7 @@ import random
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from edgeplan.model.evaluate import Evaluation, evaluate
 from edgeplan.model.formulation import EQUATIONS, TERMS, Equation, build
@@ -354,12 +355,64 @@ def witnesses() -> dict[str, Witness]:
         "three streams, total": put(pair, objective=put(BOTH, aggregate="total")),
         "split": put(one, streams=(split,)),
         "split in three": put(one, streams=(three, put(base, name="t", rate_per_second=2.0))),
+        "echo, throughput": _pipelined(
+            put(
+                one,
+                networks=(_echo(),),
+                streams=(put(base, network="echo", homes={"mask": "hub", "tag": "sky"}),),
+            ),
+            origin="occupy",
+        ),
+        "free port, throughput": _pipelined(one, origin="free_port"),
+        "missing links, throughput": _pipelined(
+            put(one, links=tuple(link for link in links if link.name != "sky->hub"))
+        ),
+        "chain of four, contiguous": put(
+            one,
+            networks=(chain("chain", 4, spans=False),),
+            streams=(put(base, network="chain"),),
+            contiguous=True,
+        ),
+        "diamond, together": put(one, streams=(put(far, together=(("l1", "l3"), ("l0",))),)),
+        "split, together": put(one, streams=(put(split, together=(("l2", "l3"), ("l0", "l3"))),)),
+        "spans, together": put(one, streams=(put(spans, together=(("l0", "l2"),)),)),
     }
     for name in ("diamond", "spans", "three streams", "split", "split in three"):
         problem = problems[name]
         for kind, limit in LIMITS.items():
             problems[f"{name}, {kind}"] = tightened(problem, limit)
     return {name: witness(name, problem) for name, problem in problems.items()}
+
+
+Transfers = Literal["links", "occupy", "free_port"]
+
+
+def _pipelined(problem: Problem, origin: Transfers = "links") -> Problem:
+    """Return a problem for throughput alone, with transfers that occupy the hub and the sky.
+
+    Two tensors of the diamond state their transfer times.
+    """
+    stated = {"t0": 0.021, "image": 0.034}
+    networks = tuple(
+        dataclasses.replace(
+            network,
+            tensors=tuple(
+                dataclasses.replace(t, transfer_seconds=stated.get(t.name)) for t in network.tensors
+            ),
+        )
+        if network.name.startswith("diamond")
+        else network
+        for network in problem.networks
+    )
+    modes: dict[str, Transfers] = {"cam": origin, "hub": "occupy", "sky": "occupy"}
+    return dataclasses.replace(
+        problem,
+        networks=networks,
+        devices=tuple(dataclasses.replace(d, transfers=modes[d.name]) for d in problem.devices),
+        objective=Objective(
+            latency=0.0, throughput=2.0, throughput_denominator_seconds=0.3, aggregate="total"
+        ),
+    )
 
 
 def _echo() -> Network:
@@ -475,7 +528,32 @@ def _money(problem: Problem, found: list[Evaluation]) -> Problem:
     )
 
 
+def _throughput(problem: Problem, found: list[Evaluation]) -> Problem:
+    return _pipelined(problem)
+
+
+def _rate(problem: Problem, found: list[Evaluation]) -> Problem:
+    """Ask for a rate that about half of the plans can carry, with a price on latency only."""
+    occupied = dataclasses.replace(_pipelined(problem), objective=Objective(latency=1.0))
+    values = [item.period_seconds for item in witness("", occupied, count=60).evaluations]
+    slowest = middle([value for value in values if math.isfinite(value)])
+    return dataclasses.replace(occupied, budgets=Budgets(min_rate_per_second=1 / slowest))
+
+
+def _contiguous(problem: Problem, found: list[Evaluation]) -> Problem:
+    return dataclasses.replace(problem, contiguous=True)
+
+
+def _occupied_load(problem: Problem, found: list[Evaluation]) -> Problem:
+    """Limit the load of the sky, which transfers occupy."""
+    return _load("sky")(_pipelined(problem), found)
+
+
 LIMITS: dict[str, Limit] = {
+    "throughput": _throughput,
+    "rate": _rate,
+    "contiguous": _contiguous,
+    "load of occupied sky": _occupied_load,
     "deadline": _deadlines,
     **{f"memory of {d}": _one_device("memory_bytes", _memory, d) for d in DEVICES},
     **{f"power of {d}": _one_device("watts", _power, d) for d in DEVICES},
@@ -490,7 +568,7 @@ LIMITS: dict[str, Limit] = {
 
 
 def golden_problems() -> dict[str, Problem]:
-    """Return three tiny problems that between them have rows of every equation."""
+    """Return four tiny problems that between them have rows of every equation."""
     devices = (
         Device(
             name="cam",
@@ -578,7 +656,45 @@ def golden_problems() -> dict[str, Problem]:
     )
     dealt = dataclasses.replace(stream, splittable=True)
     home = dataclasses.replace(stream, homes={})
+    plain = {
+        name: dataclasses.replace(c, joules=None, dollars=None) for name, c in layered.costs.items()
+    }
+    ring = ("cam", "hub", "sky")
+    piped = Problem(
+        networks=(
+            dataclasses.replace(
+                layered,
+                tensors=(
+                    *layered.tensors[:2],
+                    dataclasses.replace(layered.tensors[2], transfer_seconds=0.007),
+                    layered.tensors[3],
+                ),
+                costs={**plain, "hub": LayerCosts(seconds=(0.02, 0.01, 0.01))},
+            ),
+        ),
+        devices=(
+            Device(name="cam", transfers="occupy", utilisation_cap=0.9),
+            Device(name="hub", transfers="free_port", replicas=2),
+            Device(name="sky", transfers="occupy"),
+        ),
+        links=tuple(
+            Link(source=a, target=b, bytes_per_second=1e6 * (2 + k))
+            for k, (a, b) in enumerate(itertools.permutations(ring, 2))
+        ),
+        streams=(
+            Stream(
+                name="s", network="net", origin="cam", rate_per_second=3.0, together=(("l0", "l1"),)
+            ),
+            Stream(
+                name="t", network="net", origin="hub", splittable=True, together=(("l1", "l2"),)
+            ),
+        ),
+        objective=Objective(latency=0.0, throughput=1.0, throughput_denominator_seconds=0.5),
+        budgets=Budgets(min_rate_per_second=20.0),
+        contiguous=True,
+    )
     return {
+        "piped": piped,
         "layered": common,
         "dealt": dataclasses.replace(common, streams=(dealt,)),
         "spanned": dataclasses.replace(common, networks=(spanned,), streams=(home,)),

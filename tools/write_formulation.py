@@ -19,6 +19,7 @@ from edgeplan.model.formulation import (
     build,
     constraints,
     objective,
+    route_sets,
     sets,
     units,
     variables,
@@ -53,7 +54,8 @@ def page() -> str:
     for name, items in _sections().items():
         parts.append(f"### {name[0].upper()}{name[1:]}\n")
         parts.extend(_equation(item) for item in items)
-    parts += ["## Which variables exist\n", _words(sets.__doc__), "## Units\n"]
+    words = [_words(route_sets.__doc__), _words(sets.__doc__)]
+    parts += ["## Which variables exist\n", *words, "## Units\n"]
     parts.append(_words(units.__doc__))
     return "\n".join(parts)
 

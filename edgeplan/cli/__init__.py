@@ -15,9 +15,11 @@ from edgeplan.cli.group import LazyGroup, guard_process
 # The help of the whole is answered from this table: no command's module is imported for it.
 COMMANDS = {
     "init": "Write a commented starter instance that solves as it stands.",
+    "import": "Make an instance of a file in another format.",
     "profile": "Measure a network on this machine, or predict it for a catalogue device.",
     "solve": "Find the best plan of an instance and say how good it is.",
     "evaluate": "Price a plan and name every limit that it breaks.",
+    "verify": "Check a plan, and the bound that its file claims, without any solver.",
     "run": "Run a plan with ONNX Runtime and compare it with its prediction.",
     "split": "Write the parts of each network as ONNX files, one per stage.",
     "worker": "Serve stages on this machine to a run that is started elsewhere.",

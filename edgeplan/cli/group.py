@@ -25,7 +25,7 @@ from edgeplan.model.errors import (
     SolverError,
 )
 
-OK, INTERNAL, BAD_INPUT, INFEASIBLE, NO_PLAN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, FAILED, BAD_INPUT, INFEASIBLE, NO_PLAN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 class LazyGroup(click.Group):
@@ -153,7 +153,7 @@ def _report(error: Exception, *, machine: bool, debug: bool) -> int:
         # A fault of the file as a whole has it as its place, cut like every name.
         named = not file or fault.place in (file, cut_path(Path(file)))
         click.echo(clean_text(f"{head}: {fault if named else f'{file}: {fault}'}", 2000), err=True)
-    if code == INTERNAL and kind == "internal" and not debug:
+    if code == FAILED and kind == "internal" and not debug:
         click.echo("This is a defect of edgeplan: run with --debug for the traceback.", err=True)
     if machine:
         items = [{"place": fault.place, "message": fault.message} for fault in faults]
@@ -191,15 +191,15 @@ def _classify(error: Exception) -> tuple[int, str, Sequence[Fault]]:
         case InputError():
             return BAD_INPUT, "input", error.faults
         case SolverError():
-            return INTERNAL, "solver", [Fault("", text)]
+            return FAILED, "solver", [Fault("", text)]
         case ExecutionError():
-            return INTERNAL, "execution", [Fault("", text)]
+            return FAILED, "execution", [Fault("", text)]
         case EdgeplanError():
-            return INTERNAL, "edgeplan", [Fault("", text)]
+            return FAILED, "edgeplan", [Fault("", text)]
         case OSError() if error.filename is not None and error.errno in _USERS_FILES:
             return BAD_INPUT, "input", [Fault(str(error.filename), error.strerror or text)]
         case _:
-            return INTERNAL, "internal", [Fault("", f"{type(error).__name__}: {text}")]
+            return FAILED, "internal", [Fault("", f"{type(error).__name__}: {text}")]
 
 
 # What the user can mend: a path that is not there, not allowed, not of the right type, or full.

@@ -12,6 +12,7 @@ from edgeplan.model.errors import InputError
 
 if TYPE_CHECKING:
     from edgeplan.instances.instance import Instance
+    from edgeplan.instances.plans import PlanFile
     from edgeplan.model.plan import Plan
 
 
@@ -83,6 +84,26 @@ def load(instance: Path, plan: Path) -> tuple[Instance, Plan]:
     FileError
         If either file is not valid, with every fault of the first that is not.
     """
+    read, file = load_file(instance, plan)
+    if file.same_problem is False:
+        made_for, this = clean_text(file.problem_name), clean_text(read.problem.name)
+        which = (
+            f"another version of '{this}'"
+            if made_for == this
+            else f"another problem, '{made_for}' (this instance is '{this}')"
+        )
+        note(f"note: {plan} was made for {which}: it fits, but was not optimised for this one")
+    return read, file.plan
+
+
+def load_file(instance: Path, plan: Path) -> tuple[Instance, PlanFile]:
+    """Return an instance, and all that a plan file for it holds.
+
+    Raises
+    ------
+    FileError
+        As `load` does.
+    """
     from edgeplan.instances.plans import read_plan
 
     try:
@@ -96,15 +117,7 @@ def load(instance: Path, plan: Path) -> tuple[Instance, Plan]:
     except InputError as error:
         hint = _other_kind(plan, "plan") or _other_problem(plan, read)
         raise FileError(error, plan, hint) from error
-    if file.same_problem is False:
-        made_for, this = clean_text(file.problem_name), clean_text(read.problem.name)
-        which = (
-            f"another version of '{this}'"
-            if made_for == this
-            else f"another problem, '{made_for}' (this instance is '{this}')"
-        )
-        note(f"note: {plan} was made for {which}: it fits, but was not optimised for this one")
-    return read, file.plan
+    return read, file
 
 
 def _kind(file: Path) -> str:

@@ -21,6 +21,14 @@ threads_option = click.option(
     "--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Threads to use."
 )
 
+objective_option = click.option(
+    "--objective", help="Minimise this instead of what the instance says; weighted keeps it."
+)
+
+contiguous_option = click.option(
+    "--contiguous", is_flag=True, help="Ask for routes whose devices can be put in order."
+)
+
 
 def input_argument(name: str) -> Callable[[Decorated], Decorated]:
     """Return an argument for a regular file that is there.

@@ -14,8 +14,16 @@ import click
 from edgeplan.cli.group import INFEASIBLE, INTERRUPTED, NO_PLAN
 from edgeplan.cli.interrupt import stop_on_interrupt
 from edgeplan.cli.load import load_instance
-from edgeplan.cli.options import input_argument, json_option, output_option, threads_option
+from edgeplan.cli.options import (
+    contiguous_option,
+    input_argument,
+    json_option,
+    objective_option,
+    output_option,
+    threads_option,
+)
 from edgeplan.cli.output import note, print_json
+from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +36,10 @@ if TYPE_CHECKING:
 @input_argument("instance")
 @output_option("PLAN", "Write the plan here.")
 @click.option("--solver", default="auto", show_default=True, help="A solver's name, or auto.")
+@objective_option
+@contiguous_option
 @click.option(
-    "--objective", help="Minimise this instead of what the instance says; weighted keeps it."
+    "--witness", metavar="SOLVER", help="Ask this solver too, so that the bound stands on both."
 )
 @click.option("--time-limit", type=float, metavar="SECONDS", help="Stop with what is held then.")
 @click.option(
@@ -44,6 +54,8 @@ def command(
     output: Path | None,
     solver: str,
     objective: str | None,
+    contiguous: bool,
+    witness: str | None,
     time_limit: float | None,
     gap: float,
     threads: int,
@@ -61,9 +73,7 @@ def command(
     from edgeplan import planner
     from edgeplan.instances.plans import write_plan
 
-    problem = load_instance(instance).problem
-    if objective is not None:
-        problem = problem.with_objective(objective)
+    problem = load_instance(instance).problem.asked(objective, contiguous=contiguous)
     if dry_run:
         _dry_run(problem, solver, as_json=as_json)
         return
@@ -71,6 +81,7 @@ def command(
         result = planner.plan(
             problem,
             solver=solver,
+            witness=witness,
             time_limit=time_limit,
             gap=gap,
             threads=threads,
@@ -80,7 +91,7 @@ def command(
         )
     written = None
     if output is not None and result.plan is not None:
-        write_plan(result.plan, output, problem=problem, about=about(result))
+        write_plan(result.plan, output, problem=problem, about=about(result), claim=claim(result))
         written = output
     if as_json:
         print_json(result.as_json(written))
@@ -102,6 +113,11 @@ def command(
     if result.plan is None:
         stopped = result.limit == "interrupted"
         raise click.exceptions.Exit(INTERRUPTED if stopped else NO_PLAN)
+
+
+def claim(result: Result) -> Claim:
+    """Return what a plan file claims of its plan."""
+    return Claim(objective=result.objective, bound=result.bound, certificate=result.certificate)
 
 
 def about(result: Result) -> dict[str, object]:

@@ -49,6 +49,7 @@ class DeviceOverrides(TypedDict, total=False):
     replicas: int
     utilisation_cap: float
     power_budget_watts: float
+    transfers: Literal["links", "occupy", "free_port"]
 
 
 class LinkOverrides(TypedDict, total=False):

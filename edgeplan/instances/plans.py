@@ -13,6 +13,7 @@ from edgeplan.instances.codec import decode, encode
 from edgeplan.instances.document import Plain, parse_json, read_text, to_json, write_text
 from edgeplan.instances.profiles import checked_body
 from edgeplan.instances.schema import PLAN_FORMAT, VERSION
+from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import Fault, InputError
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
@@ -30,6 +31,9 @@ class PlanFile:
         Of the problem that the plan was made for; empty where the file does not say.
     about
         For people: how the plan was found and what it was priced at. Never used to price it.
+    claim
+        Price and bound that the plan is said to have, for `edgeplan.model.verify.verify`; ``None``
+        where the file claims nothing.
     same_problem
         Whether the fingerprint is that of the problem given to `read_plan`; ``None`` where no
         problem was given or the file has no fingerprint.
@@ -39,6 +43,7 @@ class PlanFile:
     problem_name: str = ""
     fingerprint: str = ""
     about: Mapping[str, object] = field(default_factory=dict)
+    claim: Claim | None = None
     same_problem: bool | None = None
 
 
@@ -76,6 +81,12 @@ def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
     if not isinstance(about, dict):
         faults.append(Fault("about", "must be an object"))
         about = {}
+    claim: Claim | None = None
+    if "claim" in body:
+        try:
+            claim = decode(Claim, body.pop("claim"))
+        except InputError as error:
+            faults += [Fault(f"claim.{f.place}".rstrip("."), f.message) for f in error.faults]
     try:
         plan = decode(Plan, body)
         if problem is not None:
@@ -92,7 +103,7 @@ def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
     if faults:
         raise InputError(faults)
     same = None if problem is None or not print_ else print_ == fingerprint(problem)
-    return PlanFile(plan, name, print_, about, same)
+    return PlanFile(plan, name, print_, about, claim, same)
 
 
 def _problem_part(value: Plain, faults: list[Fault]) -> tuple[str, str]:
@@ -121,6 +132,7 @@ def write_plan(
     *,
     problem: Problem | None = None,
     about: Mapping[str, object] | None = None,
+    claim: Claim | None = None,
 ) -> None:
     """Write a plan atomically; `read_plan` returns an equal one.
 
@@ -134,6 +146,8 @@ def write_plan(
         The problem that it was made for: its name and fingerprint are kept.
     about
         For people: anything JSON can hold (objective, bound, basis, solver, …).
+    claim
+        Price, bound and certificate, to be verified by whoever reads the file.
 
     Raises
     ------
@@ -144,6 +158,8 @@ def write_plan(
     if problem is not None:
         tree["problem"] = {"name": problem.name, "fingerprint": fingerprint(problem)}
     tree.update(encode(plan))
+    if claim is not None:
+        tree["claim"] = encode(claim)
     if about:
         try:
             tree["about"] = json.loads(json.dumps(dict(about), allow_nan=False))

@@ -259,10 +259,13 @@ class _Reader:
                 streams=tuple(judged.values()),
                 objective=_objective(file.objective),
                 budgets=Budgets(
-                    power_watts=file.budgets.power, dollars_per_hour=file.budgets.money
+                    power_watts=file.budgets.power,
+                    dollars_per_hour=file.budgets.money,
+                    min_rate_per_second=file.budgets.min_rate,
                 ),
                 capacity=file.capacity,
                 waiting=file.waiting,
+                contiguous=file.contiguous,
             )
         except InputError as error:
             empty = {
@@ -313,6 +316,7 @@ class _Reader:
             replicas=pick("replicas", part.replicas, base.replicas),
             utilisation_cap=pick("utilisation_cap", part.utilisation_cap, base.utilisation_cap),
             power_budget_watts=pick("power_budget", part.power_budget, base.power_budget_watts),
+            transfers=part.transfers,
         )
 
     def _links(self, index: int, part: parts.LinkPart) -> list[Link]:
@@ -418,6 +422,7 @@ class _Reader:
                     )
                 ),
                 output=tensor.output,
+                transfer_seconds=tensor.transfer_time,
             )
             for number, tensor in enumerate(part.tensors)
         )
@@ -535,6 +540,7 @@ def _stream(name: str, part: parts.StreamPart) -> Stream:
         ),
         pins=tuple(map(_rule, part.pins)),
         bans=tuple(map(_rule, part.bans)),
+        together=tuple(tuple(group) for group in part.together),
         homes=part.homes,
         returns=part.returns,
         waits=part.waits,
@@ -549,17 +555,19 @@ def _rule(part: parts.RulePart) -> LayerRule:
 
 
 def _objective(part: parts.ObjectivePart) -> Objective:
-    weights = (part.latency, part.energy, part.cost)
-    latency, energy, cost = (weight or 0.0 for weight in weights)
-    if weights == (None, None, None):
+    weights = (part.latency, part.energy, part.cost, part.throughput)
+    latency, energy, cost, throughput = (weight or 0.0 for weight in weights)
+    if all(weight is None for weight in weights):
         latency = 1.0
     return Objective(
         latency=latency,
         energy=energy,
         cost=cost,
+        throughput=throughput,
         latency_denominator_seconds=part.denominators.latency,
         energy_denominator_joules=part.denominators.energy,
         cost_denominator_dollars=part.denominators.cost,
+        throughput_denominator_seconds=part.denominators.throughput,
         aggregate=part.aggregate,
     )
 

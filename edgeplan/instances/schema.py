@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic.annotated_handlers import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 from edgeplan.instances import units
 from edgeplan.instances.codec import json_schema
 from edgeplan.instances.units import UNLIMITED, Dimension, UnitError
+from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import InputError
 from edgeplan.model.plan import Plan
 from edgeplan.model.profile import Profile
@@ -218,6 +219,8 @@ class TensorPart(Part):
     """Names of the layers that read it."""
     output: bool = False
     """Whether it is a graph output, to be returned to the origin."""
+    transfer_time: Seconds | None = None
+    """Time to move it over any link, where known; replaces size ÷ bandwidth."""
 
 
 class LayerCostsPart(Part):
@@ -347,6 +350,9 @@ class DevicePart(Part):
     """Largest share of time that a replica may be busy, below 1."""
     power_budget: WattsLimit = math.inf
     """Largest mean power; a battery of E that must last T is E / T."""
+    transfers: Literal["links", "occupy", "free_port"] = "links"
+    """What transfers keep busy. links: the links; occupy: the device as well; free_port: neither
+    the device nor the links at it."""
 
 
 class LinkPart(Part):
@@ -411,6 +417,8 @@ class StreamPart(Part):
     """Layers that must run on one of some devices."""
     bans: list[RulePart] = []
     """Layers that must not run on some devices."""
+    together: list[Names] = []
+    """Groups of layer names: the layers of a group share a device."""
     homes: dict[str, Name] = {}
     """Devices where graph inputs lie, by tensor name; the origin where absent."""
     returns: bool = True
@@ -424,7 +432,7 @@ class StreamPart(Part):
 
 
 class DenominatorsPart(Part):
-    """Scales by which latency, energy and cost are divided before they are weighted."""
+    """Scales by which latency, energy, cost and period are divided before they are weighted."""
 
     latency: Seconds = 1.0
     """Scale of latency."""
@@ -432,6 +440,8 @@ class DenominatorsPart(Part):
     """Scale of energy."""
     cost: Dollars = 1.0
     """Scale of money."""
+    throughput: Seconds = 1.0
+    """Scale of the period."""
 
 
 class ObjectivePart(Part):
@@ -443,8 +453,11 @@ class ObjectivePart(Part):
     """Weight: price per joule."""
     cost: float | None = None
     """Weight: price per dollar."""
+    throughput: float | None = None
+    """Weight: price per second of the period (seconds per average request of the most loaded
+    resource: the inverse of the throughput)."""
     denominators: DenominatorsPart = DenominatorsPart()
-    """Stored scales; absent: one second, joule and dollar."""
+    """Stored scales; absent: one second, joule, dollar and second."""
     aggregate: Literal["mean", "total"] = "mean"
     """mean: per request, weighted by rate. total: summed over streams."""
 
@@ -456,6 +469,8 @@ class BudgetsPart(Part):
     """Mean power of all devices and links."""
     money: DollarsPerHourLimit = math.inf
     """Mean spending."""
+    min_rate: Rate = 0.0
+    """Requests of all streams per unit of time that the most loaded resource must carry."""
 
 
 class InstanceFile(Part):
@@ -483,6 +498,8 @@ class InstanceFile(Part):
     """Whether devices and shared links may not be busier than their caps."""
     waiting: Literal["none"] = "none"
     """Requests do not queue."""
+    contiguous: bool = False
+    """Whether the devices of a route can be ordered so that every tensor moves forward."""
 
 
 def schema(kind: str) -> dict[str, object]:
@@ -508,7 +525,12 @@ def schema(kind: str) -> dict[str, object]:
     if kind == "profile":
         return _with_header(json_schema(Profile), PROFILE_FORMAT, "Profile of a network", {})
     if kind == "plan":
-        return _with_header(json_schema(Plan), PLAN_FORMAT, "Plan of an instance", _PLAN_EXTRAS)
+        claim = json_schema(Claim)
+        body, definitions = json_schema(Plan), claim.pop("$defs")
+        assert isinstance(definitions, dict)
+        body["$defs"] = {**cast("dict[str, object]", body.get("$defs", {})), **definitions}
+        extras = {**_PLAN_EXTRAS, "claim": claim}
+        return _with_header(body, PLAN_FORMAT, "Plan of an instance", extras)
     raise InputError.at("kind", f"there is no '{units.cut(kind)}'; choose {', '.join(KINDS)}")
 
 

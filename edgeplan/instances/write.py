@@ -71,11 +71,14 @@ def instance_tree(instance: Instance, folder: Path) -> dict[str, Plain]:
         "capacity": problem.capacity,
         "waiting": problem.waiting,
     }
-    if problem.budgets != Budgets():
-        tree["budgets"] = {
-            "power": units.POWER.format(problem.budgets.power_watts),
-            "money": units.PRICE_PER_HOUR.format(problem.budgets.dollars_per_hour),
-        }
+    if problem.contiguous:
+        tree["contiguous"] = True
+    budgets = _Fields(problem.budgets, Budgets())
+    budgets.take("power", "power_watts", units.POWER)
+    budgets.take("money", "dollars_per_hour", units.PRICE_PER_HOUR)
+    budgets.take("min_rate", "min_rate_per_second", units.RATE)
+    if budgets:
+        tree["budgets"] = budgets
     return tree
 
 
@@ -119,6 +122,8 @@ def _network(network: Network, source: OnnxSource | None, folder: Path) -> dict[
             entry["consumers"] = [names[consumer] for consumer in tensor.consumers]
         if tensor.output:
             entry["output"] = True
+        if tensor.transfer_seconds is not None:
+            entry["transfer_time"] = units.TIME.format(tensor.transfer_seconds)
         tensors.append(entry)
     part["tensors"] = tensors
     if network.costs:
@@ -170,6 +175,7 @@ def _device(device: Device) -> dict[str, Plain]:
     fields.take("replicas", "replicas")
     fields.take("utilisation_cap", "utilisation_cap")
     fields.take("power_budget", "power_budget_watts", units.POWER)
+    fields.take("transfers", "transfers")
     return fields
 
 
@@ -201,6 +207,8 @@ def _stream(stream: Stream) -> dict[str, Plain]:
     for key, rules in (("pins", stream.pins), ("bans", stream.bans)):
         if rules:
             fields[key] = [_rule(rule) for rule in rules]
+    if stream.together:
+        fields["together"] = [list(group) for group in stream.together]
     if stream.homes:
         fields["homes"] = dict(stream.homes)
     fields.take("returns", "returns")
@@ -224,11 +232,14 @@ def _objective(objective: Objective) -> dict[str, Plain]:
         "cost": float(objective.cost),
         "aggregate": objective.aggregate,
     }
+    if objective.throughput:
+        part["throughput"] = float(objective.throughput)
     plain = Objective()
     fields = _Fields(objective, plain)
     fields.take("latency", "latency_denominator_seconds", units.TIME)
     fields.take("energy", "energy_denominator_joules", units.ENERGY)
     fields.take("cost", "cost_denominator_dollars", units.MONEY)
+    fields.take("throughput", "throughput_denominator_seconds", units.TIME)
     if fields:
         part["denominators"] = fields
     return part

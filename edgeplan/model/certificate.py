@@ -1,4 +1,4 @@
-"""On what a bound stands."""
+"""On what a bound stands, and what a plan file claims."""
 
 from __future__ import annotations
 
@@ -42,3 +42,22 @@ class Certificate:
         proved = "proved, " if self.proved else ""
         detail = f" in {self.states:,} states" if self.states is not None else ""
         return f"{proved}{self.basis} by {' and '.join(self.witnesses)}{detail}: {self.bounded}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What is claimed of a plan: `edgeplan.model.verify` holds it against the evaluator.
+
+    Parameters
+    ----------
+    objective
+        Price of the plan, or ``None``.
+    bound
+        Lower bound on the objective of every plan, or ``None``.
+    certificate
+        On what the bound stands, or ``None``.
+    """
+
+    objective: float | None = None
+    bound: float | None = None
+    certificate: Certificate | None = None

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeplan.model.network import Network
+from edgeplan.model.network import Network, quotient_cycle
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.price import RoutePrice, StagePrice, Transfer, route_price, times
 from edgeplan.model.problem import Problem, Stream
@@ -43,6 +43,8 @@ ViolationKind = Literal[
     "privacy",
     "pin",
     "ban",
+    "together",
+    "contiguous",
     "memory",
     "device capacity",
     "link capacity",
@@ -50,6 +52,7 @@ ViolationKind = Literal[
     "device power",
     "power budget",
     "money budget",
+    "min rate",
 ]
 
 
@@ -96,7 +99,9 @@ class DeviceLoad:
     on
         Whether it keeps weights (and so serves).
     utilisation
-        Busy share of each replica.
+        Busy share of each replica, with the transfers that occupy it.
+    period_seconds
+        Seconds that each replica is busy per average request.
     memory_bytes
         Resident weights and the largest peak activation, per replica.
     watts
@@ -106,16 +111,18 @@ class DeviceLoad:
     name: str
     on: bool
     utilisation: float
+    period_seconds: float
     memory_bytes: int
     watts: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkLoad:
-    """What a plan asks of a link: busy share and bytes per second."""
+    """What a plan asks of a link: busy share, busy seconds per average request, bytes/s."""
 
     name: str
     utilisation: float
+    period_seconds: float
     bytes_per_second: float
 
 
@@ -127,6 +134,11 @@ class Evaluation:
     ----------
     latency_seconds, energy_joules, cost_dollars
         Aggregated over the streams as the objective says; ``inf`` where the plan cannot run.
+    period_seconds
+        Seconds per average request of the most loaded resource (device replica or loaded link):
+        the inverse of the throughput, in requests of all streams in their proportions.
+    bottleneck
+        Name of that resource; ``None`` where nothing is loaded.
     objective
         Their weighted sum.
     violations
@@ -138,6 +150,8 @@ class Evaluation:
     latency_seconds: float
     energy_joules: float
     cost_dollars: float
+    period_seconds: float
+    bottleneck: str | None
     objective: float
     violations: tuple[Violation, ...]
     streams: tuple[StreamPrice, ...]
@@ -192,13 +206,15 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
             spending += weight * price.dollars
             for stage in price.stages:
                 busy[stage.device] += weight * stage.seconds
+            for device_name, seconds in price.occupied_seconds:
+                busy[device_name] += weight * seconds
             for device_name, joules in price.device_joules:
                 watts[device_name] += weight * joules
             for transfer in price.transfers:
                 link = problem.link.get((transfer.source, transfer.target))
                 if link is not None:
                     key = (link.source, link.target)
-                    link_busy[key] += weight * transfer.bytes / link.bytes_per_second
+                    link_busy[key] += weight * transfer.busy_seconds
                     link_bytes[key] += weight * transfer.bytes
 
     # A device that is on costs its idle power (where charged) and its provisioned price,
@@ -243,6 +259,7 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
             name=device.name,
             on=bool(kept[device.name]),
             utilisation=busy[device.name] / device.replicas,
+            period_seconds=busy[device.name] / device.replicas / rate,
             memory_bytes=_memory_bytes(problem, device.name, kept[device.name]),
             watts=watts[device.name],
         )
@@ -252,16 +269,24 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
         LinkLoad(
             name=link.name,
             utilisation=link_busy[link.source, link.target],
+            period_seconds=link_busy[link.source, link.target] / rate,
             bytes_per_second=link_bytes[link.source, link.target],
         )
         for link in problem.links
     )
-    totals = [
+    latency, energy, cost = (
         math.fsum(
             problem.share(problem.stream[price.name]) * getattr(price, key) for price in streams
         )
         for key in ("latency_seconds", "energy_joules", "cost_dollars")
+    )
+    resources = [(load.period_seconds, load.name) for load in devices]
+    resources += [
+        (load.period_seconds, load.name)
+        for link, load in zip(problem.links, links, strict=True)
+        if problem.loads(link)
     ]
+    period, bottleneck = max(resources, key=lambda item: item[0])
     violations = [
         *(
             violation
@@ -271,12 +296,17 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
             )
         ),
         *_limit_violations(problem, tuple(streams), devices, links, spending),
+        *_exceeds(
+            "min rate", "all streams", period, problem.budgets.period_seconds, "s per request"
+        ),
     ]
     return Evaluation(
-        latency_seconds=totals[0],
-        energy_joules=totals[1],
-        cost_dollars=totals[2],
-        objective=problem.objective.value(*totals),
+        latency_seconds=latency,
+        energy_joules=energy,
+        cost_dollars=cost,
+        period_seconds=period,
+        bottleneck=bottleneck if period > 0 else None,
+        objective=problem.objective.value(latency, energy, cost, period),
         violations=tuple(violations),
         streams=tuple(streams),
         devices=devices,
@@ -337,6 +367,7 @@ def with_tolerance(problem: Problem) -> Problem:
             problem.budgets,
             power_watts=problem.budgets.power_watts * factor,
             dollars_per_hour=problem.budgets.dollars_per_hour * factor,
+            min_rate_per_second=problem.budgets.min_rate_per_second / factor,
         ),
     )
 
@@ -375,6 +406,16 @@ def _route_violations(
             for ban in stream.bans:
                 if (ban.layers is None or name in ban.layers) and device in ban.devices:
                     found["ban", f"layer '{name}' is on '{device}', which is banned"] = None
+        for group in problem.groups(stream):
+            for layer in group:
+                if route.devices[layer] != route.devices[group[0]]:
+                    first, other = (network.layers[index].name for index in (group[0], layer))
+                    text = f"layers '{first}' and '{other}' must share a device, but do not"
+                    found["together", text] = None
+                    break
+        if problem.contiguous and (cycle := quotient_cycle(network, route.devices)):
+            circle = " -> ".join((*cycle, cycle[0]))
+            found["contiguous", f"tensors go round in a circle of devices: {circle}"] = None
         if stream.privacy is not None:
             for name, holder in _holders(stream, network, route, price):
                 zone = problem.device[holder].zone
@@ -421,7 +462,7 @@ def _limit_violations(
             yield from _exceeds("device capacity", place, load.utilisation, cap, "busy")
     if problem.capacity == "utilisation":
         for link, used in zip(problem.links, links, strict=True):
-            if link.contention == "shared":
+            if problem.loads(link):
                 yield from _exceeds(
                     "link capacity",
                     f"link {link.name}",

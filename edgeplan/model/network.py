@@ -57,6 +57,8 @@ class Tensor:
         Indices of the layers that read it, ascending, each after the producer.
     output
         Whether it is a graph output, to be returned to the origin.
+    transfer_seconds
+        Time to move it over any link, where stated: it replaces bytes ÷ bandwidth.
     """
 
     name: str
@@ -64,6 +66,13 @@ class Tensor:
     producer: int | None
     consumers: tuple[int, ...] = ()
     output: bool = False
+    transfer_seconds: float | None = None
+
+    def seconds_at(self, bytes_per_second: float) -> float:
+        """Return the time that it keeps a link of a bandwidth busy."""
+        if self.transfer_seconds is not None:
+            return self.transfer_seconds
+        return self.bytes / bytes_per_second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +231,52 @@ def stages(devices: Sequence[str]) -> Iterator[tuple[str, int, int]]:
             first = index
 
 
+def quotient_cycle(network: Network, devices: Sequence[str]) -> tuple[str, ...]:
+    """Return devices that wait for each other in a circle, or nothing: the route is contiguous.
+
+    A route is contiguous where the quotient graph is acyclic: its nodes are the devices, and an
+    arc a → b says that a layer on b reads a tensor made on a. Each device then also holds a
+    convex set of layers, since a path that left a set and came back would close a circle.
+
+    Parameters
+    ----------
+    network
+        The network.
+    devices
+        A device for each of its layers.
+
+    Examples
+    --------
+    >>> layers = tuple(Layer(name=name) for name in "xyz")
+    >>> chain = (
+    ...     Tensor(name="t", bytes=1, producer=0, consumers=(1,)),
+    ...     Tensor(name="u", bytes=1, producer=1, consumers=(2,)),
+    ... )
+    >>> quotient_cycle(Network("n", layers, chain), ["a", "b", "b"])
+    ()
+    >>> quotient_cycle(Network("n", layers, chain), ["a", "b", "a"])
+    ('a', 'b')
+    """
+    after: dict[str, set[str]] = {device: set() for device in devices}
+    for tensor in network.tensors:
+        if tensor.producer is not None:
+            made = devices[tensor.producer]
+            after[made].update(devices[c] for c in tensor.consumers if devices[c] != made)
+    # What is left after removing, again and again, devices that wait for none of the others.
+    waiting = dict.fromkeys(devices)
+    while free := [d for d in waiting if not any(d in after[other] for other in waiting)]:
+        for device in free:
+            del waiting[device]
+    if not waiting:
+        return ()
+    path = [next(iter(waiting))]
+    while True:  # walk backwards among them until a device comes again
+        before = next(d for d in waiting if path[-1] in after[d])
+        if before in path:
+            return tuple(reversed(path[path.index(before) :]))
+        path.append(before)
+
+
 def _network_faults(network: Network) -> Iterator[Fault]:
     count = len(network.layers)
     if not network.name:
@@ -242,6 +297,11 @@ def _network_faults(network: Network) -> Iterator[Fault]:
             yield Fault(f"{place}.name", f"'{tensor.name[:80]}' is used twice")
         seen.add(tensor.name)
         yield from _bytes_faults(f"{place}.bytes", tensor.bytes)
+        if (seconds := tensor.transfer_seconds) is not None:
+            if not (math.isfinite(seconds) and seconds >= 0):
+                yield Fault(f"{place}.transfer_seconds", "must be a finite number, not negative")
+            elif seconds > LARGEST:
+                yield Fault(f"{place}.transfer_seconds", _TOO_LARGE)
         earliest = -1 if tensor.producer is None else tensor.producer
         if tensor.producer is not None and not 0 <= tensor.producer < count:
             yield Fault(f"{place}.producer", f"there is no layer {tensor.producer}")

@@ -28,6 +28,8 @@ class Transfer:
         Names of what crosses; empty where only the latency is charged.
     bytes, seconds
         Volume, and time with the latencies charged.
+    busy_seconds
+        Time that the link is busy with the bytes: the time without the latencies.
     """
 
     source: str
@@ -35,6 +37,7 @@ class Transfer:
     tensors: tuple[str, ...]
     bytes: int
     seconds: float
+    busy_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +81,8 @@ class RoutePrice:
         Energy drawn at each device: compute, sending, receiving, the origin's waiting.
     dollars
         Compute, fees, traffic (energy and provisioned prices are added by the evaluation).
+    occupied_seconds
+        Time that transfers keep devices busy, for those that they occupy.
     """
 
     fraction: float
@@ -86,6 +91,7 @@ class RoutePrice:
     latency_seconds: float
     device_joules: tuple[tuple[str, float], ...]
     dollars: float
+    occupied_seconds: tuple[tuple[str, float], ...] = ()
 
     @property
     def transfers(self) -> Iterator[Transfer]:
@@ -165,7 +171,33 @@ def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
         latency_seconds=latency,
         device_joules=tuple(joules.items()),
         dollars=dollars,
+        occupied_seconds=tuple(_occupied(problem, network, every).items()),
     )
+
+
+def _occupied(problem: Problem, network: Network, transfers: list[Transfer]) -> dict[str, float]:
+    """Return the time that transfers keep devices busy, for the devices that they occupy.
+
+    A tensor counts once where it is sent from, for the slowest of the links that it takes, and
+    once at each device that receives it.
+    """
+    occupied = {d.name: 0.0 for d in problem.devices if d.transfers == "occupy"}
+    if not occupied:
+        return occupied
+    tensors = {tensor.name: tensor for tensor in network.tensors}
+    sent: dict[tuple[str, str], float] = {}
+    for transfer in transfers:
+        link = problem.link.get((transfer.source, transfer.target))
+        for name in transfer.tensors:
+            seconds = math.inf if link is None else tensors[name].seconds_at(link.bytes_per_second)
+            if transfer.source in occupied:
+                key = (transfer.source, name)
+                sent[key] = max(seconds, sent.get(key, 0.0))
+            if transfer.target in occupied:
+                occupied[transfer.target] += seconds
+    for (source, _), seconds in sent.items():
+        occupied[source] += seconds
+    return occupied
 
 
 def _stage_price(
@@ -255,15 +287,18 @@ def _transfer(
 ) -> Transfer:
     volume = sum(tensor.bytes for tensor in tensors)
     link = problem.link.get((source, target))
-    seconds = (
-        math.inf
-        if link is None
-        else latencies * link.latency_seconds + volume / link.bytes_per_second
-    )
+    if link is None:
+        busy = seconds = math.inf
+    else:
+        stated = math.fsum(t.transfer_seconds for t in tensors if t.transfer_seconds is not None)
+        moved = sum(tensor.bytes for tensor in tensors if tensor.transfer_seconds is None)
+        busy = stated + moved / link.bytes_per_second
+        seconds = latencies * link.latency_seconds + busy
     return Transfer(
         source=source,
         target=target,
         tensors=tuple(tensor.name for tensor in tensors),
         bytes=volume,
         seconds=seconds,
+        busy_seconds=busy,
     )

@@ -14,8 +14,8 @@ from edgeplan.model.network import Network
 from edgeplan.model.validation import problem_faults
 
 Aggregate = Literal["mean", "total"]
-ObjectiveName = Literal["weighted", "latency", "energy", "cost"]
-OBJECTIVES: tuple[ObjectiveName, ...] = ("weighted", "latency", "energy", "cost")
+ObjectiveName = Literal["weighted", "latency", "energy", "cost", "throughput"]
+OBJECTIVES: tuple[ObjectiveName, ...] = ("weighted", "latency", "energy", "cost", "throughput")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,11 @@ class Device:
     power_budget_watts
         Largest mean power drawn for these streams, ``inf`` for none. A battery of E joules that
         must last T seconds is E / T.
+    transfers
+        What moving tensors to and from it keeps busy. ``links``: the links only. ``occupy``: the
+        device too, for a tensor's seconds once if it makes the tensor (or is a graph input's
+        home) and sends it anywhere, the longest time where links differ, and once for each
+        tensor that it receives. ``free_port``: neither the device nor the links at it.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Device:
     replicas: int = 1
     utilisation_cap: float = 0.95
     power_budget_watts: float = math.inf
+    transfers: Literal["links", "occupy", "free_port"] = "links"
 
     @property
     def compute_watts(self) -> float:
@@ -167,6 +173,8 @@ class Stream:
         Tensors that must stay in zones, or ``None``.
     pins, bans
         Where layers must or must not run.
+    together
+        Groups of layer names: the layers of a group share a device, on every route.
     homes
         Devices where graph inputs lie, by tensor name; the origin where absent.
     returns
@@ -189,6 +197,7 @@ class Stream:
     privacy: Privacy | None = None
     pins: tuple[LayerRule, ...] = ()
     bans: tuple[LayerRule, ...] = ()
+    together: tuple[tuple[str, ...], ...] = ()
     homes: Mapping[str, str] = field(default_factory=dict)
     returns: bool = True
     waits: bool = False
@@ -203,27 +212,33 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """The weighted latency–energy–cost objective, to be minimised.
+    """The weighted latency–energy–cost(–throughput) objective, to be minimised.
 
-    The price is Σ weight × value ÷ denominator over latency (s), energy (J) and cost ($). With
-    the default denominators the weights are absolute prices (per second, joule and dollar).
+    The price is Σ weight × value ÷ denominator over latency (s), energy (J), cost ($) and the
+    period (s). With the default denominators the weights are absolute prices (per second, joule
+    and dollar).
 
     Parameters
     ----------
-    latency, energy, cost
-        Weights, not negative, at least one positive.
-    latency_denominator_seconds, energy_denominator_joules, cost_denominator_dollars
+    latency, energy, cost, throughput
+        Weights, not negative, at least one positive. The value of throughput is the period:
+        seconds per average request of the most loaded resource, so that less is better.
+    latency_denominator_seconds, energy_denominator_joules, cost_denominator_dollars, \
+throughput_denominator_seconds
         Stored scales, positive; never recomputed from a baseline that moves.
     aggregate
-        ``mean``: per request, weighted by rate. ``total``: summed over streams.
+        ``mean``: per request, weighted by rate. ``total``: summed over streams. The period is
+        of all streams together and not aggregated.
     """
 
     latency: float = 1.0
     energy: float = 0.0
     cost: float = 0.0
+    throughput: float = 0.0
     latency_denominator_seconds: float = 1.0
     energy_denominator_joules: float = 1.0
     cost_denominator_dollars: float = 1.0
+    throughput_denominator_seconds: float = 1.0
     aggregate: Aggregate = "mean"
 
     @property
@@ -235,10 +250,22 @@ class Objective:
             self.cost / self.cost_denominator_dollars,
         )
 
-    def value(self, latency_seconds: float, energy_joules: float, cost_dollars: float) -> float:
-        """Return the price of aggregated latency, energy and cost (a zero weight ignores)."""
-        values = (latency_seconds, energy_joules, cost_dollars)
-        return math.fsum(p * v for p, v in zip(self.prices, values, strict=True) if p)
+    @property
+    def period_price(self) -> float:
+        """Price per second of the period."""
+        return self.throughput / self.throughput_denominator_seconds
+
+    def value(
+        self,
+        latency_seconds: float,
+        energy_joules: float,
+        cost_dollars: float,
+        period_seconds: float = 0.0,
+    ) -> float:
+        """Return the price of aggregated latency, energy, cost and period (0 weight ignores)."""
+        values = (latency_seconds, energy_joules, cost_dollars, period_seconds)
+        prices = (*self.prices, self.period_price)
+        return math.fsum(p * v for p, v in zip(prices, values, strict=True) if p)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,10 +278,19 @@ class Budgets:
         Mean power of all devices and links.
     dollars_per_hour
         Mean spending.
+    min_rate_per_second
+        Requests per second, in the streams' proportions, that the most loaded resource must be
+        able to carry at least (the period is at most its inverse); 0 for none.
     """
 
     power_watts: float = math.inf
     dollars_per_hour: float = math.inf
+    min_rate_per_second: float = 0.0
+
+    @property
+    def period_seconds(self) -> float:
+        """The largest period that the minimum rate allows; ``inf`` for any."""
+        return 1 / self.min_rate_per_second if self.min_rate_per_second else math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +308,9 @@ class Problem:
         ``none``: load is not limited.
     waiting
         ``none``: requests do not queue. (Queueing has its place here.)
+    contiguous
+        Whether, on every route, the devices can be ordered so that every tensor moves forward
+        (see `quotient_cycle`): each device's set of layers is convex and the quotient acyclic.
     name
         For people.
 
@@ -289,6 +328,7 @@ class Problem:
     budgets: Budgets = Budgets()
     capacity: Literal["none", "utilisation"] = "utilisation"
     waiting: Literal["none"] = "none"
+    contiguous: bool = False
     name: str = "problem"
 
     def __post_init__(self) -> None:
@@ -344,7 +384,8 @@ class Problem:
         """Return, for each layer, the devices on which it may run by itself.
 
         It may where the device has a time for it, no pin, ban or privacy rule of the stream
-        speaks against it. Spans, links, memory and limits may still forbid a route.
+        speaks against it; layers that share a device may where all of them may. Spans, links,
+        memory and limits may still forbid a route.
         """
         network = self.network[stream.network]
         tagged = self.tagged(stream)
@@ -357,13 +398,37 @@ class Problem:
                 *(() if tensor.producer is None else (tensor.producer,)),
             )
         }
-        return tuple(
+        found = [
             tuple(
                 device.name
                 for device in self.devices
                 if self._may_run(stream, network, index, device, index in private)
             )
             for index in range(len(network.layers))
+        ]
+        for group in self.groups(stream):
+            common = set.intersection(*(set(found[layer]) for layer in group))
+            for layer in group:
+                found[layer] = tuple(d for d in found[layer] if d in common)
+        return tuple(found)
+
+    def groups(self, stream: Stream) -> tuple[tuple[int, ...], ...]:
+        """Return the layers that share a device, by index: groups with a layer in common merged.
+
+        Groups of fewer than two layers are left out.
+        """
+        index = self.network[stream.network].layer_index
+        merged: list[set[int]] = []
+        for names in stream.together:
+            group = {index[name] for name in names}
+            apart = [other for other in merged if not other & group]
+            merged = [*apart, group.union(*(other for other in merged if other & group))]
+        return tuple(sorted(tuple(sorted(group)) for group in merged if len(group) > 1))
+
+    def loads(self, link: Link) -> bool:
+        """Whether transfers load a link: it is shared, and neither end has a free port."""
+        return link.contention == "shared" and not any(
+            self.device[end].transfers == "free_port" for end in (link.source, link.target)
         )
 
     def _may_run(
@@ -385,6 +450,17 @@ class Problem:
             device.name in ban.devices for ban in stream.bans if covers(ban)
         )
 
+    def asked(self, objective: str | None, *, contiguous: bool = False) -> Problem:
+        """Return the problem with another objective, and contiguous where that is asked for.
+
+        Raises
+        ------
+        InputError
+            If there is no such objective.
+        """
+        problem = self if objective is None else self.with_objective(objective)
+        return dataclasses.replace(problem, contiguous=True) if contiguous else problem
+
     def with_objective(self, name: str) -> Problem:
         """Return the problem with a single objective, or as it stands for ``weighted``.
 
@@ -399,6 +475,6 @@ class Problem:
             )
         if name == "weighted":
             return self
-        weights = {key: float(key == name) for key in ("latency", "energy", "cost")}
+        weights = {key: float(key == name) for key in OBJECTIVES if key != "weighted"}
         only = Objective(**weights, aggregate=self.objective.aggregate)
         return dataclasses.replace(self, objective=only)

@@ -158,6 +158,12 @@ def _stream_faults(
                         f"{place}.{kind}[{index}].layers",
                         _unknown("layer", layer, network.layer_index),
                     )
+    for index, group in enumerate(stream.together):
+        for layer in group:
+            if layer not in network.layer_index:
+                yield Fault(
+                    f"{place}.together[{index}]", _unknown("layer", layer, network.layer_index)
+                )
     if stream.privacy is not None:
         yield from _privacy_faults(f"{place}.privacy", stream, network, zones)
 
@@ -196,17 +202,25 @@ def _privacy_faults(
 
 def _objective_faults(problem: Problem) -> Iterator[Fault]:
     objective = problem.objective
-    yield from _amounts("objective", objective, "latency", "energy", "cost")
+    weights = ("latency", "energy", "cost", "throughput")
+    yield from _amounts("objective", objective, *weights)
     for key in (
         "latency_denominator_seconds",
         "energy_denominator_joules",
         "cost_denominator_dollars",
+        "throughput_denominator_seconds",
     ):
         value = getattr(objective, key)
         if not (math.isfinite(value) and value > 0):
             yield Fault(f"objective.{key}", "must be a finite positive number")
         else:
             yield from _moderate(f"objective.{key}", value)
-    if not (objective.latency > 0 or objective.energy > 0 or objective.cost > 0):
+    if not any(getattr(objective, key) > 0 for key in weights):
         yield Fault("objective", "at least one weight must be positive")
     yield from _limits("budgets", problem.budgets, "power_watts", "dollars_per_hour")
+    rate = problem.budgets.min_rate_per_second
+    if rate != 0:
+        if not (math.isfinite(rate) and rate > 0):
+            yield Fault("budgets.min_rate_per_second", "must be a finite number, not negative")
+        else:
+            yield from _moderate("budgets.min_rate_per_second", rate)

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgeplan.model.evaluate import Evaluation, evaluate, route_price
+from edgeplan.model.network import quotient_cycle
 from edgeplan.model.plan import Plan, Route, whole
 from edgeplan.model.problem import Problem, Stream
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
-from edgeplan.solvers.route_costs import on_objective, route_objective
+from edgeplan.solvers.route_costs import on_objective, route_loads, route_objective
 
 VERSION = "1"
 
@@ -115,7 +116,7 @@ def best_cut(problem: Problem) -> Baseline:
         candidates = _permitted(problem, stream, cuts)
         if not candidates:
             return _nothing("best-cut", stream, "no single cut")
-        candidates.sort(key=lambda c: (c.latency > stream.deadline_seconds, c.objective))
+        candidates.sort(key=lambda c: (c.latency > stream.deadline_seconds, _alone(problem, c)))
         routes[stream.name] = (Route(devices=candidates[0].devices),)
     return _priced("best-cut", problem, Plan(routes=routes))
 
@@ -225,6 +226,7 @@ class _Candidate:
     objective: float
     latency: float
     compute: float
+    loads: dict[str, float]
 
 
 def _greedy(problem: Problem, watch: Callable[[], None]) -> Baseline:
@@ -241,11 +243,15 @@ def _greedy(problem: Problem, watch: Callable[[], None]) -> Baseline:
     placed: list[Stream] = []
     routes: dict[str, tuple[Route, ...]] = {}
     on: set[str] = set()
+    loads: dict[str, float] = {}
     for stream in sorted(problem.streams, key=lambda s: -load[s.name]):
         placed.append(stream)
-        chosen = _cheapest_that_fits(problem, placed, routes, on, options[stream.name], watch)
+        candidates = options[stream.name]
+        chosen = _cheapest_that_fits(problem, placed, routes, on, loads, candidates, watch)
         routes[stream.name] = (Route(devices=chosen.devices),)
         on.update(chosen.devices)
+        for name, seconds in chosen.loads.items():
+            loads[name] = loads.get(name, 0.0) + seconds
     return _priced("greedy", problem, Plan(routes=routes))
 
 
@@ -254,14 +260,19 @@ def _cheapest_that_fits(
     placed: list[Stream],
     routes: dict[str, tuple[Route, ...]],
     on: set[str],
+    loads: dict[str, float],
     candidates: list[_Candidate],
     watch: Callable[[], None],
 ) -> _Candidate:
     """Return the last placed stream's route; its cheapest where none fits."""
     price_on = {device.name: on_objective(problem, device) for device in problem.devices}
+    period_price = problem.objective.period_price
 
     def increase(candidate: _Candidate) -> float:
-        return candidate.objective + math.fsum(price_on[d] for d in set(candidate.devices) - on)
+        loaded = {name: load + candidate.loads.get(name, 0.0) for name, load in loads.items()}
+        period = max((candidate.loads | loaded).values(), default=0.0)
+        switched = math.fsum(price_on[d] for d in set(candidate.devices) - on)
+        return candidate.objective + switched + period_price * period
 
     ordered = sorted(candidates, key=increase)
     # Limits are per unit of time or per stream: those of the streams so far do not depend on
@@ -275,6 +286,12 @@ def _cheapest_that_fits(
     return ordered[0]
 
 
+def _alone(problem: Problem, candidate: _Candidate) -> float:
+    """Return what a route adds to the objective by itself, the period of its loads included."""
+    period = max(candidate.loads.values(), default=0.0)
+    return candidate.objective + problem.objective.period_price * period
+
+
 def _permitted(
     problem: Problem,
     stream: Stream,
@@ -283,9 +300,14 @@ def _permitted(
 ) -> list[_Candidate]:
     """Price the distinct routes that can run under the stream's own rules."""
     allowed = [frozenset(devices) for devices in problem.allowed(stream)]
+    network, groups = problem.network[stream.network], problem.groups(stream)
     found: dict[tuple[str, ...], _Candidate] = {}
     for devices in routes:
         if devices in found or not all(d in a for d, a in zip(devices, allowed, strict=True)):
+            continue
+        if any(len({devices[layer] for layer in group}) > 1 for group in groups):
+            continue
+        if problem.contiguous and quotient_cycle(network, devices):
             continue
         watch()
         price = route_price(problem, stream, Route(devices=devices))
@@ -295,6 +317,7 @@ def _permitted(
                 objective=route_objective(problem, stream, price),
                 latency=price.latency_seconds,
                 compute=math.fsum(stage.seconds for stage in price.stages),
+                loads=route_loads(problem, stream, price),
             )
     return list(found.values())
 

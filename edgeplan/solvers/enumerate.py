@@ -34,6 +34,7 @@ from edgeplan.model.evaluate import (
     evaluate,
     route_price,
 )
+from edgeplan.model.network import quotient_cycle
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Problem, Stream
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
@@ -241,12 +242,14 @@ def enumerate_routes(problem: Problem, stream: Stream) -> Iterator[tuple[str, ..
     """Yield the routes that `count_routes` counts, each as a device per layer."""
     allowed = problem.allowed(stream)
     chosen: list[str] = []
+    leader = {layer: group[0] for group in problem.groups(stream) for layer in group[1:]}
 
     def extend(previous: str) -> Iterator[tuple[str, ...]]:
         if len(chosen) == len(allowed):
             yield tuple(chosen)
             return
-        for device in allowed[len(chosen)]:
+        first = leader.get(len(chosen))
+        for device in allowed[len(chosen)] if first is None else (chosen[first],):
             if device == previous or (previous, device) in problem.link:
                 chosen.append(device)
                 yield from extend(device)
@@ -255,21 +258,24 @@ def enumerate_routes(problem: Problem, stream: Stream) -> Iterator[tuple[str, ..
     # Recursion is as deep as there are layers; problems that can be enumerated have few. One
     # device for very many layers is enumerable as well, and must not overflow the stack.
     if len(allowed) > 500:
-        yield from _breadth_first(problem, stream, allowed)
+        yield from _breadth_first(problem, stream, allowed, leader)
     else:
         yield from extend(stream.origin)
 
 
 def _breadth_first(
-    problem: Problem, stream: Stream, allowed: tuple[tuple[str, ...], ...]
+    problem: Problem,
+    stream: Stream,
+    allowed: tuple[tuple[str, ...], ...],
+    leader: dict[int, int],
 ) -> Iterator[tuple[str, ...]]:
     partial: list[tuple[str, ...]] = [()]
-    for devices in allowed:
+    for layer, devices in enumerate(allowed):
         partial = [
             (*route, device)
             for route in partial
             for previous in [route[-1] if route else stream.origin]
-            for device in devices
+            for device in (devices if layer not in leader else (route[leader[layer]],))
             if device == previous or (previous, device) in problem.link
         ]
     yield from partial
@@ -348,7 +354,11 @@ class _Search:
         self.streams: list[_Routes] = []
         self.on_objective = np.array([on_objective(problem, d) for d in problem.devices])
         limits, on_used = _limits(problem)
-        self.limited = np.isfinite(limits)
+        loading = _loading(problem)
+        self.limited = np.isfinite(limits) | loading
+        # What the period is the largest of, and the price of a busy share of 1 of these.
+        self.loading = loading[self.limited]
+        self.period_price = problem.objective.period_price / problem.total_rate
         self.limits, self.on_used = limits[self.limited], on_used[:, self.limited]
         self.memory = np.array(
             [device.memory_bytes * (1 + RELATIVE_TOLERANCE) for device in problem.devices]
@@ -414,6 +424,8 @@ class _Search:
         rows: list[tuple[float, tuple[str, ...], Floats]] = []
         for devices in enumerate_routes(problem, stream):
             self.watch.visit(1)
+            if problem.contiguous and quotient_cycle(network, devices):
+                continue
             self.priced += 1
             price = route_price(problem, stream, Route(devices=devices))
             latest = stream.deadline_seconds * (1 + RELATIVE_TOLERANCE)
@@ -471,6 +483,9 @@ class _Search:
             + self.least_objective[depth + 1]
         )
         used_now = used + routes.used
+        if self.loading.any():
+            load = (used_now + self.least_used[depth + 1])[:, self.loading]
+            bounds = bounds + self.period_price * load.max(axis=1)
         fits = (used_now + on_now @ self.on_used + self.least_used[depth + 1] <= self.limits).all(
             axis=1
         )
@@ -559,10 +574,17 @@ def _limits(problem: Problem) -> tuple[Floats, Floats]:
     watts, then dollars per second. Memory is apart, since weights are shared.
     """
     capacity = problem.capacity == "utilisation"
+    # The busy share at which a resource carries just the minimum rate.
+    busiest = problem.total_rate * problem.budgets.period_seconds
     limits = [
-        *(device.utilisation_cap if capacity else math.inf for device in problem.devices),
         *(
-            link.utilisation_cap if capacity and link.contention == "shared" else math.inf
+            min(busiest, device.utilisation_cap if capacity else math.inf)
+            for device in problem.devices
+        ),
+        *(
+            min(busiest, link.utilisation_cap if capacity else math.inf)
+            if problem.loads(link)
+            else math.inf
             for link in problem.links
         ),
         *(device.power_budget_watts for device in problem.devices),
@@ -578,6 +600,20 @@ def _limits(problem: Problem) -> tuple[Floats, Floats]:
     return np.array(limits) * (1 + RELATIVE_TOLERANCE) * (1 + _SLACK), on
 
 
+def _loading(problem: Problem) -> Bools:
+    """Return which limits of `_limits` are busy shares that a priced period covers."""
+    priced = problem.objective.period_price > 0
+    return np.array(
+        [
+            *(priced for _ in problem.devices),
+            *(priced and problem.loads(link) for link in problem.links),
+            *(False for _ in problem.devices),
+            False,
+            False,
+        ]
+    )
+
+
 def _used(problem: Problem, stream: Stream, price: RoutePrice) -> Floats:
     """Return what a stream on a route uses of each limit, in the order of `_limits`."""
     device_at = {device.name: index for index, device in enumerate(problem.devices)}
@@ -589,9 +625,10 @@ def _used(problem: Problem, stream: Stream, price: RoutePrice) -> Floats:
     used = np.zeros(watts_at + len(device_at) + 2)
     for stage in price.stages:
         used[device_at[stage.device]] += stage.seconds / problem.device[stage.device].replicas
+    for name, seconds in price.occupied_seconds:
+        used[device_at[name]] += seconds / problem.device[name].replicas
     for transfer in price.transfers:
-        link = problem.link[transfer.source, transfer.target]
-        used[link_at[link.source, link.target]] += transfer.bytes / link.bytes_per_second
+        used[link_at[transfer.source, transfer.target]] += transfer.busy_seconds
     for name, joules in price.device_joules:
         used[watts_at + device_at[name]] += joules
         used[-2] += joules

@@ -14,6 +14,8 @@ from edgeplan.solvers.result import Solver
 _PLACES: Mapping[str, tuple[str, str]] = {
     "highs": ("edgeplan.solvers.highs", "Highs"),
     "enumerate": ("edgeplan.solvers.enumerate", "Enumerator"),
+    "mincut": ("edgeplan.solvers.mincut", "MinCut"),
+    "cp-sat": ("edgeplan.solvers.cpsat", "CpSat"),
     "greedy": ("edgeplan.solvers.baselines", "Greedy"),
 }
 """Module and class by name."""
@@ -50,7 +52,7 @@ def solvers() -> Mapping[str, type[Solver]]:
     Examples
     --------
     >>> list(solvers())
-    ['highs', 'enumerate', 'greedy']
+    ['highs', 'enumerate', 'mincut', 'cp-sat', 'greedy']
     """
     return _Lazy()
 
@@ -109,8 +111,9 @@ def choose(problem: Problem) -> tuple[str, str]:
     """Name the solver for a problem, and why.
 
     Small discrete problems are enumerated: that takes no longer than building the program, and
-    the answer is *proved* by our own search instead of *claimed* by a solver. All others go to
-    HiGHS, which handles fractions and does not grow with the number of plans.
+    the answer is *proved* by our own search instead of *claimed* by a solver. Then the first
+    exact special case in `_SPECIAL` that supports the problem is taken. All others go to HiGHS,
+    which handles fractions and does not grow with the number of plans.
 
     Parameters
     ----------
@@ -134,7 +137,20 @@ def choose(problem: Problem) -> tuple[str, str]:
         plans *= count
     if routes <= ENUMERABLE_ROUTES and plans <= ENUMERABLE_PLANS:
         return "enumerate", f"all {plans:,} plans can be tried, which proves the answer"
-    return "highs", "there are too many plans to try them all"
+    for name, why in _SPECIAL.items():
+        try:
+            solver = get(name)
+        except SolverUnavailableError:
+            continue
+        if not solver.unsupported(problem):
+            return name, why
+    return "highs", "there are too many plans to try them all, and no special case fits"
+
+
+_SPECIAL: Mapping[str, str] = {
+    "mincut": "two devices and no limit that binds: the best plan is a minimum cut",
+}
+"""Exact special cases with the reason for taking them, the fastest first."""
 
 
 def _class(name: str) -> type[Solver]:

@@ -46,6 +46,24 @@ def route_objective(problem: Problem, stream: Stream, price: RoutePrice) -> floa
     )
 
 
+def route_loads(problem: Problem, stream: Stream, price: RoutePrice) -> dict[str, float]:
+    """Return the seconds per average request that a route keeps each resource busy.
+
+    Resources are devices (per replica) and loaded links, by name; the stream sends all its
+    requests along the route. The period is the largest sum over the streams.
+    """
+    share = stream.rate_per_second / problem.total_rate
+    loads: dict[str, float] = {}
+    busy = [(stage.device, stage.seconds) for stage in price.stages]
+    for name, seconds in (*busy, *price.occupied_seconds):
+        loads[name] = loads.get(name, 0.0) + share * seconds / problem.device[name].replicas
+    for transfer in price.transfers:
+        link = problem.link.get((transfer.source, transfer.target))
+        if link is not None and problem.loads(link):
+            loads[link.name] = loads.get(link.name, 0.0) + share * transfer.busy_seconds
+    return loads
+
+
 def on_watts(device: Device) -> float:
     """Return the idle power that a device is charged while it is on."""
     return device.replicas * device.idle_watts if device.charge_idle else 0.0

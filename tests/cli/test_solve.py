@@ -132,7 +132,7 @@ def test_infeasible_is_exit_code_3_and_still_a_document(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--objective", "throughput"], "weighted, latency, energy, cost"),
+        (["--objective", "beauty"], "weighted, latency, energy, cost, throughput"),
         (["--solver", "oracle"], "highs"),
         (["--gap", "nan"], "--gap"),
         (["--gap", "-1"], "--gap"),

@@ -69,7 +69,13 @@ def good_instance() -> dict[str, Any]:
                 "tensors": [
                     {"name": "image", "size": "150 kB", "consumers": ["stem"]},
                     {"name": "mask", "size": "1 kB", "consumers": ["head"]},
-                    {"name": "t0", "size": "80 kB", "producer": "stem", "consumers": ["body"]},
+                    {
+                        "name": "t0",
+                        "size": "80 kB",
+                        "producer": "stem",
+                        "consumers": ["body"],
+                        "transfer_time": "16 ms",
+                    },
                     {"name": "t1", "size": "20 kB", "producer": "body", "consumers": ["head"]},
                     {"name": "out", "size": "2 kB", "producer": "head", "output": True},
                 ],
@@ -106,6 +112,7 @@ def good_instance() -> dict[str, Any]:
                 "idle_power": "1 W",
                 "power_budget": "20 W",
                 "electricity_price": "0.3 USD/kWh",
+                "transfers": "occupy",
             },
             "gateway": {
                 "tier": "edge",
@@ -158,6 +165,7 @@ def good_instance() -> dict[str, Any]:
                 "privacy": {"zones": ["home"], "before": "body"},
                 "pins": [{"devices": ["camera", "gateway"], "layers": ["stem"]}],
                 "bans": [{"devices": ["cloud"], "layers": ["stem"]}],
+                "together": [["body", "head"]],
                 "homes": {"mask": "gateway"},
                 "waits": True,
                 "splittable": True,
@@ -169,10 +177,17 @@ def good_instance() -> dict[str, Any]:
             "latency": 1,
             "energy": 0.1,
             "cost": 10,
-            "denominators": {"latency": "100 ms", "energy": "1 J", "cost": "1 mUSD"},
+            "throughput": 0.5,
+            "denominators": {
+                "latency": "100 ms",
+                "energy": "1 J",
+                "cost": "1 mUSD",
+                "throughput": "50 ms",
+            },
             "aggregate": "mean",
         },
-        "budgets": {"power": "400 W", "money": "5 USD/h"},
+        "budgets": {"power": "400 W", "money": "5 USD/h", "min_rate": "3/s"},
+        "contiguous": True,
         "capacity": "utilisation",
         "waiting": "none",
     }
@@ -428,7 +443,14 @@ def _instance_structure(draw: random.Random) -> Iterator[FileFault]:
         elif path[-1] in ("replicas", "max_routes"):
             bad = draw.choice(["two", 1.5, None, [2]])
             yield _instance(f"{show(path)} is {bad}", changed(good, path, bad), show(path))
-        elif path[-1] in ("capacity", "waiting", "contention", "aggregate", "version"):
+        elif path[-1] in (
+            "capacity",
+            "waiting",
+            "contention",
+            "transfers",
+            "aggregate",
+            "version",
+        ):
             bad = draw.choice(["some", 7, True, []])
             yield _instance(f"{show(path)} is {bad}", changed(good, path, bad), show(path))
         elif path[-1] in ("tier", "zone", "network", "origin", "from", "to"):
@@ -469,7 +491,41 @@ def _instance_meaning() -> Iterator[FileFault]:
         (("objective", "latency"), -1, "objective.latency"),
         (("objective", "denominators", "cost"), "0 USD", "objective.denominators.cost"),
         (("objective",), {"latency": 0}, "objective"),
+        (("objective", "throughput"), -1, "objective.throughput"),
+        (("objective", "throughput"), "fast", "objective.throughput"),
+        (
+            ("objective", "denominators", "throughput"),
+            "0 s",
+            "objective.denominators.throughput",
+        ),
         (("budgets", "power"), "0 W", "budgets.power"),
+        (("budgets", "min_rate"), "-3/s", "budgets.min_rate"),
+        (("budgets", "min_rate"), "unlimited", "budgets.min_rate"),
+        (("budgets", "min_rate"), "1e31/s", "budgets.min_rate"),
+        (("devices", "camera", "transfers"), "free port", "devices.camera.transfers"),
+        (("devices", "camera", "transfers"), ["occupy"], "devices.camera.transfers"),
+        (("streams", "watch", "together"), [["body", "tail"]], "streams.watch.together[0]"),
+        (("streams", "watch", "together"), [["body"], {}], "streams.watch.together[1]"),
+        (("streams", "watch", "together", 0), 7, "streams.watch.together[0]"),
+        (("streams", "watch", "together"), "body", "streams.watch.together"),
+        (("streams", "watch", "together", 0, 1), 7, "streams.watch.together[0][1]"),
+        (("contiguous",), "true", "contiguous"),
+        (("contiguous",), 1, "contiguous"),
+        (
+            ("networks", "detector", "tensors", 2, "transfer_time"),
+            "-1 ms",
+            "networks.detector.tensors[2].transfer_time",
+        ),
+        (
+            ("networks", "detector", "tensors", 2, "transfer_time"),
+            "unlimited",
+            "networks.detector.tensors[2].transfer_time",
+        ),
+        (
+            ("networks", "detector", "tensors", 2, "transfer_time"),
+            "1e31 s",
+            "networks.detector.tensors[2].transfer_time",
+        ),
         (
             ("networks", "detector", "tensors", 3, "producer"),
             "tail",

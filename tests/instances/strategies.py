@@ -71,6 +71,7 @@ def networks(draw: st.DrawFn, name: str, devices: list[str]) -> Network:
                 producer=producer,
                 consumers=tuple(sorted(consumers)),
                 output=producer is not None and draw(st.booleans()),
+                transfer_seconds=draw(st.none() | amounts),
             )
         )
     spans = draw(st.booleans())
@@ -126,6 +127,7 @@ def devices(draw: st.DrawFn, name: str, zone: str) -> Device:
         replicas=draw(st.integers(1, 9)),
         utilisation_cap=draw(shares),
         power_budget_watts=draw(limits),
+        transfers=draw(st.sampled_from(["links", "occupy", "free_port"])),
     )
 
 
@@ -162,6 +164,7 @@ def streams(draw: st.DrawFn, name: str, network: Network, machines: list[Device]
         privacy=privacy,
         pins=rules(),
         bans=rules(),
+        together=tuple(_subset(draw, layers) for _ in range(draw(st.integers(0, 2)))),
         homes=homes,
         returns=draw(st.booleans()),
         waits=draw(st.booleans()),
@@ -177,7 +180,7 @@ def problems(draw: st.DrawFn) -> Problem:
     where = [device.name for device in machines]
     nets = [draw(networks(name, where)) for name in _unique(draw, 1, 2)]
     pairs = [(a, b) for a in where for b in where if a != b]
-    weights = [draw(st.just(0.0) | scales) for _ in range(3)]
+    weights = [draw(st.just(0.0) | scales) for _ in range(4)]
     if not any(weights):
         weights[1] = 1.0
     return Problem(
@@ -206,13 +209,20 @@ def problems(draw: st.DrawFn) -> Problem:
             latency=weights[0],
             energy=weights[1],
             cost=weights[2],
+            throughput=weights[3],
             latency_denominator_seconds=draw(scales),
             energy_denominator_joules=draw(scales),
             cost_denominator_dollars=draw(scales),
+            throughput_denominator_seconds=draw(scales),
             aggregate=draw(st.sampled_from(["mean", "total"])),
         ),
-        budgets=Budgets(power_watts=draw(limits), dollars_per_hour=draw(limits)),
+        budgets=Budgets(
+            power_watts=draw(limits),
+            dollars_per_hour=draw(limits),
+            min_rate_per_second=draw(st.just(0.0) | positive),
+        ),
         capacity=draw(st.sampled_from(["none", "utilisation"])),
+        contiguous=draw(st.booleans()),
         name=draw(names),
     )
 

@@ -20,7 +20,7 @@ from tests.instances.file_faults import changed, good_instance, leaves, mappings
 VALUES = [
     None, True, False, 0, -1, 7, 1e300, -0.0, 10**200, "", "x", "5 ms", "-5 ms", "unlimited",
     "5/s", [], {}, [[]], [None], {"name": "x"}, "camera", "detector", [1, "a", {}], "\u2028",
-    "<times>", "100 %",
+    "<times>", "100 %", "occupy", [["stem", "body"]], "3/s",
 ]  # fmt: skip
 READERS = {"instance": read_instance, "profile": read_profile, "plan": read_plan}
 

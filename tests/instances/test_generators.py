@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
 import pytest
 
-from edgeplan.instances.generators import KINDS, random_plan, random_problem, round3
+from edgeplan.instances.generators import KINDS, PIPELINE, Kind, random_plan, random_problem, round3
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import SpanCosts
 from edgeplan.model.plan import Plan, Route
-from edgeplan.model.problem import Problem
+from edgeplan.model.problem import Budgets, Objective, Problem
 
 
 def _many(count: int = 60) -> list[Problem]:
@@ -30,7 +31,7 @@ def _many(count: int = 60) -> list[Problem]:
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, PIPELINE])
 @pytest.mark.parametrize("tight", [False, True])
 def test_equal_arguments_give_an_equal_problem(kind: str, tight: bool) -> None:
     assert random_problem(7, kind=kind, tight=tight) == random_problem(7, kind=kind, tight=tight)
@@ -49,6 +50,12 @@ def test_sizes_are_as_asked() -> None:
 def test_senseless_sizes_are_refused(sizes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"unknown kind|at least 1"):
         random_problem(0, **sizes)
+
+
+@pytest.mark.parametrize("feature", ["spans", "splittable"])
+def test_a_pipeline_has_neither_spans_nor_splits(feature: str) -> None:
+    with pytest.raises(ValueError, match="layer times, and its stream is not split"):
+        random_problem(0, kind=PIPELINE, **{feature: True})
 
 
 def test_chains_have_single_tensor_cuts() -> None:
@@ -150,3 +157,163 @@ def test_values_are_rounded() -> None:
     for problem in _many(12):
         for stream in problem.streams:
             assert stream.rate_per_second == round3(stream.rate_per_second)
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind", "rates", "memory"),
+    [
+        (40, "chain", [24.4, 10.9], [3389901.0, 1771200.0, 8748340.0]),
+        (41, "dag", [2.58, 0.801], [math.inf, 3998400.0, 6464265.0]),
+        (42, "two-device", [10.7, 7.59], [7630280.0, math.inf]),
+        (43, "multi-input", [21.7, 51.8], [1008320.0, math.inf, 9211150.0]),
+    ],
+)
+def test_old_seeds_give_the_old_problems(
+    seed: int, kind: Kind, rates: list[float], memory: list[float]
+) -> None:
+    """Tests elsewhere hold known answers. These are the last draws: all others come before."""
+    problem = random_problem(seed, kind=kind)
+    assert [stream.rate_per_second for stream in problem.streams] == rates
+    assert [device.memory_bytes for device in problem.devices] == memory
+
+
+def _pipelined(count: int = 120) -> list[Problem]:
+    return [
+        random_problem(
+            seed,
+            kind=KINDS[seed % 4],
+            layers=2 + seed % 4,
+            devices=2 + seed % 3,
+            streams=1 + seed % 3,
+            tight=seed % 3 > 0,
+            spans=seed % 5 > 2,
+            splittable=seed % 2 == 0,
+            pipelined=True,
+        )
+        for seed in range(count)
+    ]
+
+
+def test_throughput_changes_nothing_else() -> None:
+    """Without limits, the problem is that without throughput, and more."""
+    for seed in range(20):
+        plain, more = (
+            random_problem(seed, kind=KINDS[seed % 4], tight=False, pipelined=pipelined)
+            for pipelined in (False, True)
+        )
+        assert more.links == plain.links
+        for one, other in zip(more.networks, plain.networks, strict=True):
+            assert (one.layers, one.costs) == (other.layers, other.costs)
+            assert [t.consumers for t in one.tensors] == [t.consumers for t in other.tensors]
+        for device, same in zip(more.devices, plain.devices, strict=True):
+            assert dataclasses.replace(device, transfers="links") == same
+        for stream, alike in zip(more.streams, plain.streams, strict=True):
+            assert dataclasses.replace(stream, together=()) == alike
+
+
+def test_every_feature_of_throughput_occurs() -> None:
+    problems = _pipelined()
+    objectives = [p.objective for p in problems]
+    stated = [t.transfer_seconds for p in problems for n in p.networks for t in n.tensors]
+    others = [o.latency or o.energy or o.cost for o in objectives]
+    seen = {
+        "alone": any(o.throughput and not x for o, x in zip(objectives, others, strict=True)),
+        "weighted": any(o.throughput and x for o, x in zip(objectives, others, strict=True)),
+        "unpriced": any(not o.throughput for o in objectives),
+        "denominator": any(o.throughput_denominator_seconds != 1 for o in objectives),
+        "total": any(o.aggregate == "total" for o in objectives),
+        "stated": any(seconds for seconds in stated),
+        "stated as none": 0.0 in stated,
+        "not stated": None in stated,
+        "groups": any(p.groups(s) for p in problems for s in p.streams),
+        "large group": any(len(g) > 2 for p in problems for s in p.streams for g in p.groups(s)),
+        "two groups": any(len(p.groups(s)) > 1 for p in problems for s in p.streams),
+        "contiguous": any(p.contiguous for p in problems),
+        "not contiguous": any(not p.contiguous for p in problems),
+        "min rate": any(p.budgets.min_rate_per_second for p in problems),
+        "no min rate": any(not p.budgets.min_rate_per_second for p in problems),
+    }
+    assert not [name for name, there in seen.items() if not there]
+    modes = {d.transfers for p in problems for d in p.devices}
+    assert modes == {"links", "occupy", "free_port"}
+    loose = [p for p in problems if p.capacity == "none" and not p.budgets.min_rate_per_second]
+    assert loose
+
+
+def test_contiguity_can_be_demanded() -> None:
+    for seed in range(8):
+        assert random_problem(seed, kind=KINDS[seed % 4], contiguous=True).contiguous
+        assert not random_problem(seed, kind=KINDS[seed % 4]).contiguous
+
+
+def test_random_plans_keep_groups_together() -> None:
+    held = 0
+    for seed, problem in enumerate(_pipelined(60)):
+        plan = random_plan(problem, seed)
+        held += any(problem.groups(stream) for stream in problem.streams)
+        kinds = {violation.kind for violation in evaluate(problem, plan).violations}
+        assert "together" not in kinds
+    assert held > 10
+
+
+def test_a_pipeline_is_the_least_period_and_nothing_else() -> None:
+    problems = [
+        random_problem(
+            seed,
+            kind=PIPELINE,
+            layers=1 + seed % 6,
+            devices=1 + seed % 4,
+            streams=3,
+            tight=seed % 3 > 0,
+            contiguous=seed % 2 > 0,
+        )
+        for seed in range(120)
+    ]
+    for seed, problem in enumerate(problems):
+        (network,), (stream,) = problem.networks, problem.streams
+        assert len(network.layers) == 1 + seed % 6
+        assert len(problem.devices) == 1 + seed % 4
+        assert problem.contiguous == (seed % 2 > 0)
+        assert problem.capacity == "none"
+        assert problem.objective == Objective(latency=0.0, throughput=1.0)
+        assert problem.budgets == Budgets()
+        assert network.form == "layers"
+        assert not network.inputs
+        assert not network.outputs
+        assert all(tensor.transfer_seconds is not None for tensor in network.tensors)
+        assert all(layer.activation_bytes == 0 for layer in network.layers)
+        assert all(costs.boundary_seconds == 0 for costs in network.costs.values())
+        assert set(network.costs) == set(problem.device)
+        ends = {(link.source, link.target) for link in problem.links}
+        assert ends == set(itertools.permutations(problem.device, 2))
+        assert not any(problem.loads(link) or link.latency_seconds for link in problem.links)
+        assert math.isinf(stream.deadline_seconds)
+        assert (stream.privacy, stream.pins, stream.bans, stream.homes) == (None, (), (), {})
+        # Devices of a class differ in their names only.
+        classes = {
+            (dataclasses.replace(d, name=""), network.costs[d.name]) for d in problem.devices
+        }
+        assert len(classes) == len({d.transfers for d in problem.devices})
+        for device in problem.devices:
+            assert device.transfers in ("occupy", "free_port")
+            assert math.isinf(device.memory_bytes) or device.transfers == "occupy"
+    devices = [d for p in problems for d in p.devices]
+    times = [v for p in problems for c in p.networks[0].costs.values() for v in c.seconds]
+    assert any(math.isfinite(device.memory_bytes) for device in devices)
+    assert any(math.isinf(v) for v in times)
+    assert any(p.groups(p.streams[0]) for p in problems)
+    assert any(len({d.transfers for d in p.devices}) == 2 for p in problems)
+    assert any({d.transfers for d in p.devices} == {"occupy"} for p in problems)
+    assert any({d.transfers for d in p.devices} == {"free_port"} for p in problems)
+
+
+def test_pipelines_are_mostly_feasible() -> None:
+    feasible = 0
+    for seed in range(40):
+        problem = random_problem(seed, kind=PIPELINE, layers=4)
+        (stream,) = problem.streams
+        feasible += any(
+            evaluate(problem, Plan(routes={stream.name: (Route(devices=devices),)})).feasible
+            for devices in itertools.product(*problem.allowed(stream))
+        )
+    assert 25 <= feasible <= 38

@@ -62,7 +62,8 @@ OPTIONS = [
     for line in starter().splitlines()
     if re.match(
         r" *# (catalog|charge_idle|power_budget|electricity_price|replicas|utilisation_cap"
-        r"|provisioned_price|request_fee|contention|returns|splittable|max_routes|homes|budgets):",
+        r"|provisioned_price|request_fee|contention|returns|splittable|max_routes|homes|budgets"
+        r"|transfers|together|contiguous):",
         line,
     )
 ]

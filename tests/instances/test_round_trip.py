@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
 from pathlib import Path
@@ -20,7 +21,7 @@ from edgeplan.instances.document import (
     to_yaml,
     write_text,
 )
-from edgeplan.instances.generators import KINDS, random_plan, random_problem
+from edgeplan.instances.generators import KINDS, PIPELINE, random_plan, random_problem
 from edgeplan.instances.instance import Instance
 from edgeplan.instances.plans import fingerprint, read_plan, write_plan
 from edgeplan.instances.profiles import read_profile, write_profile
@@ -30,7 +31,7 @@ from edgeplan.model.errors import InputError
 from edgeplan.model.graph import OnnxSource
 from edgeplan.model.network import LARGEST, Layer, Network, SpanCosts, Tensor
 from edgeplan.model.plan import Plan
-from edgeplan.model.problem import Device, Problem, Stream
+from edgeplan.model.problem import Budgets, Device, Objective, Problem, Stream
 from edgeplan.model.profile import Timing
 from tests.instances import strategies
 from tests.instances.file_faults import good_profile
@@ -56,16 +57,23 @@ def test_any_problem(suffix: str, tmp_path: Path, problem: Problem) -> None:
     assert os.listdir(tmp_path) == [path.name]  # noqa: PTH208  # hidden files too
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_generated_problems(seed: int, tmp_path: Path) -> None:
-    problem = random_problem(
+def _generated(seed: int) -> Problem:
+    if seed >= 36:
+        return random_problem(seed, kind=PIPELINE, layers=2 + seed % 5, contiguous=seed % 2 > 0)
+    return random_problem(
         seed,
         kind=KINDS[seed % 4],
         layers=2 + seed % 5,
         streams=1 + seed % 3,
         spans=seed % 2 > 0,
         splittable=seed % 3 == 0,
+        pipelined=seed >= 24,
     )
+
+
+@pytest.mark.parametrize("seed", range(42))
+def test_generated_problems(seed: int, tmp_path: Path) -> None:
+    problem = _generated(seed)
     for name in ("i.yaml", "i.json"):
         write_instance(problem, tmp_path / name)
         assert read_instance(tmp_path / name).problem == problem
@@ -76,6 +84,69 @@ def test_generated_problems(seed: int, tmp_path: Path) -> None:
     assert file.same_problem is True
     assert file.problem_name == problem.name
     assert file.about == {"objective": 1.5}
+
+
+def test_what_throughput_needs_is_in_the_file_as_text(tmp_path: Path) -> None:
+    network = Network(
+        "n",
+        (Layer(name="x"), Layer(name="y"), Layer(name="z")),
+        (Tensor(name="t", bytes=8, producer=0, consumers=(1,), transfer_seconds=0.002),),
+    )
+    problem = Problem(
+        networks=(network,),
+        devices=(
+            Device(name="a", transfers="occupy"),
+            Device(name="c", transfers="free_port"),
+            Device(name="e"),
+        ),
+        streams=(Stream(name="s", network="n", origin="a", together=(("x", "y"), ("z",))),),
+        objective=Objective(latency=0.0, throughput=2.0, throughput_denominator_seconds=0.25),
+        budgets=Budgets(min_rate_per_second=3.0),
+        contiguous=True,
+    )
+    write_instance(problem, tmp_path / "i.json")
+    tree = json.loads((tmp_path / "i.json").read_text())
+    assert tree["networks"]["n"]["tensors"][0]["transfer_time"] == "2 ms"
+    assert tree["devices"]["a"]["transfers"] == "occupy"
+    assert tree["devices"]["c"]["transfers"] == "free_port"
+    assert "transfers" not in tree["devices"]["e"]
+    assert tree["streams"]["s"]["together"] == [["x", "y"], ["z"]]
+    assert tree["objective"]["throughput"] == 2
+    assert tree["objective"]["denominators"] == {"throughput": "250 ms"}
+    assert tree["budgets"] == {"min_rate": "3/s"}
+    assert tree["contiguous"] is True
+    assert read_instance(tmp_path / "i.json").problem == problem
+
+
+def test_each_new_field_changes_the_fingerprint() -> None:
+    """A plan is matched with its problem by it."""
+    problem = random_problem(5)
+    (first, *rest), (stream, *others) = problem.devices, problem.streams
+    names = tuple(layer.name for layer in problem.network[stream.network].layers)
+    net = problem.networks[0]
+    (tensor, *more) = net.tensors
+    slow = dataclasses.replace(tensor, transfer_seconds=1.0)
+    changes: list[dict[str, object]] = [
+        {"contiguous": True},
+        {"budgets": dataclasses.replace(problem.budgets, min_rate_per_second=1.0)},
+        {"objective": dataclasses.replace(problem.objective, throughput=1.0)},
+        {
+            "objective": dataclasses.replace(
+                problem.objective, throughput=1.0, throughput_denominator_seconds=2.0
+            )
+        },
+        {"devices": (dataclasses.replace(first, transfers="occupy"), *rest)},
+        {"devices": (dataclasses.replace(first, transfers="free_port"), *rest)},
+        {"streams": (dataclasses.replace(stream, together=(names[:2],)), *others)},
+        {
+            "networks": (
+                dataclasses.replace(net, tensors=(slow, *more)),
+                *problem.networks[1:],
+            )
+        },
+    ]
+    prints = {fingerprint(dataclasses.replace(problem, **change)) for change in changes}
+    assert len(prints | {fingerprint(problem)}) == len(changes) + 1
 
 
 def test_onnx_sources_are_kept_relative_to_the_file(tmp_path: Path) -> None:

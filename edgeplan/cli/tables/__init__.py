@@ -2,7 +2,7 @@
 
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
 from edgeplan.cli.tables.instances import instance
-from edgeplan.cli.tables.plans import decision, loads, plan, stages, totals, violations
+from edgeplan.cli.tables.plans import certified, decision, loads, plan, stages, totals, violations
 from edgeplan.cli.tables.profiles import profile
 from edgeplan.cli.tables.runs import run_report
 from edgeplan.cli.tables.table import console, facts, say, show
@@ -10,6 +10,7 @@ from edgeplan.cli.tables.table import console, facts, say, show
 __all__ = [
     "catalogue",
     "catalogue_entry",
+    "certified",
     "console",
     "decision",
     "facts",

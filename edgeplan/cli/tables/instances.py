@@ -102,6 +102,7 @@ def instance(problem: Problem) -> None:
             ("latency", "s", objective.latency, objective.latency_denominator_seconds),
             ("energy", "J", objective.energy, objective.energy_denominator_joules),
             ("cost", "$", objective.cost, objective.cost_denominator_dollars),
+            ("period", "s", objective.throughput, objective.throughput_denominator_seconds),
         )
         if weight
     ]
@@ -115,6 +116,10 @@ def instance(problem: Problem) -> None:
         pairs["power budget"] = units.watts(problem.budgets.power_watts)
     if not math.isinf(problem.budgets.dollars_per_hour):
         pairs["money budget"] = units.dollars(problem.budgets.dollars_per_hour) + "/h"
+    if problem.budgets.min_rate_per_second:
+        pairs["minimum rate"] = units.rate(problem.budgets.min_rate_per_second)
+    if problem.contiguous:
+        pairs["contiguous"] = "yes: on every route the devices can be put in order"
     facts("Objective and limits", pairs)
 
 

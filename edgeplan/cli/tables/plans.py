@@ -14,10 +14,12 @@ from edgeplan.cli.output import clean_text
 from edgeplan.cli.tables.table import facts, say, show
 
 if TYPE_CHECKING:
+    from edgeplan.model.certificate import Claim
     from edgeplan.model.evaluate import Evaluation, Transfer, Violation
     from edgeplan.model.network import Network
     from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Objective, Problem
+    from edgeplan.model.verify import Certified
     from edgeplan.planner import Result
 
 
@@ -28,10 +30,15 @@ def decision(problem: Problem, result: Result) -> None:
         plans.append(_Considered(result.chosen, result.evaluation, ""))
     chosen = result.chosen
     plans.sort(key=lambda plan: (not plan.is_chosen(chosen), not plan.feasible, plan.price))
+    period = _period_matters(problem)
     show(
         "Plans considered",
-        ("", "plan", ">latency", ">energy", ">cost", ">objective", "limits"),
-        (plan.row(plan.is_chosen(chosen)) for plan in plans),
+        (
+            *("", "plan", ">latency", ">energy", ">cost"),
+            *((">period",) if period else ()),
+            *(">objective", "limits"),
+        ),
+        (plan.row(plan.is_chosen(chosen), period=period) for plan in plans),
     )
     limits = [(plan.name, reason) for plan in plans for reason in plan.reasons]
     if limits:
@@ -44,6 +51,8 @@ def decision(problem: Problem, result: Result) -> None:
     objective = _objective_unit(problem.objective)
     pairs["objective"] = objective(result.objective)
     pairs["bound"] = objective(result.bound)
+    if period and result.evaluation is not None:
+        pairs["throughput"] = throughput(result.evaluation)
     # A gap of rounding errors is none.
     gap = result.gap
     pairs["gap"] = units.percent(0.0 if gap is not None and 0 <= gap < 1e-9 else gap)
@@ -76,12 +85,12 @@ def _saved(result: Result) -> str | None:
 
 def _objective_unit(objective: Objective) -> Callable[[float | None], str]:
     """Return how the objective is printed: with its unit where it is a single quantity."""
-    match objective.prices:
-        case (1.0, 0.0, 0.0):
+    match (*objective.prices, objective.period_price):
+        case (1.0, 0.0, 0.0, 0.0) | (0.0, 0.0, 0.0, 1.0):
             return lambda value: _with_unit(value, "s")
-        case (0.0, 1.0, 0.0):
+        case (0.0, 1.0, 0.0, 0.0):
             return lambda value: _with_unit(value, "J")
-        case (0.0, 0.0, 1.0):
+        case (0.0, 0.0, 1.0, 0.0):
             return lambda value: _with_unit(value, "$")
         case _:
             return units.number
@@ -90,6 +99,19 @@ def _objective_unit(objective: Objective) -> Callable[[float | None], str]:
 def _with_unit(value: float | None, unit: str) -> str:
     # Six digits, so that objective and bound can be compared.
     return units.number(value) + ("" if value is None else f" {unit}")
+
+
+def _period_matters(problem: Problem) -> bool:
+    return problem.objective.period_price > 0 or problem.budgets.min_rate_per_second > 0
+
+
+def throughput(evaluation: Evaluation) -> str:
+    """Say how many requests per second the most loaded resource can carry, and which it is."""
+    if evaluation.bottleneck is None:
+        return "unlimited: nothing is loaded"
+    most = units.rate(1 / evaluation.period_seconds)
+    period = units.seconds(evaluation.period_seconds)
+    return f"{most}: {period} per request on {clean_text(evaluation.bottleneck)}"
 
 
 def _without_costs(problem: Problem) -> Mapping[str, str]:
@@ -146,7 +168,7 @@ class _Considered:
             for kind, (first, *others) in kinds.items()
         ]
 
-    def row(self, chosen: bool) -> Sequence[object]:
+    def row(self, chosen: bool, *, period: bool) -> Sequence[object]:
         priced = self.evaluation
         kinds = {} if priced is None else dict.fromkeys(v.kind for v in priced.violations)
         kind = " ".join(["✗", ", ".join(kinds)]).rstrip()
@@ -156,13 +178,26 @@ class _Considered:
             units.seconds(None if priced is None else priced.latency_seconds),
             units.joules(None if priced is None else priced.energy_joules),
             units.dollars(None if priced is None else priced.cost_dollars),
+            *(
+                (units.seconds(None if priced is None else priced.period_seconds),)
+                if period
+                else ()
+            ),
             units.number(None if priced is None else priced.objective),
             Text("kept", style="green") if self.feasible else Text(kind, style="red"),
         )
 
 
 def stages(problem: Problem, evaluation: Evaluation) -> None:
-    """Print the stages of every stream's routes: what runs where, what it takes."""
+    """Print the stages of every stream's routes: what runs where, what it takes.
+
+    Routes with very many stages, as throughput plans have, are summed up by device.
+    """
+    count = sum(len(route.stages) for price in evaluation.streams for route in price.routes)
+    if count > MOST_STAGES:
+        _by_device(problem, evaluation, count)
+        _streams(problem, evaluation)
+        return
     rows: list[Sequence[object]] = []
     for price in evaluation.streams:
         stream = problem.stream[price.name]
@@ -191,6 +226,42 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
         ("stream", "?>share", "device", "layers", "?arrives", ">transfer", ">compute"),
         rows,
     )
+    _streams(problem, evaluation)
+
+
+MOST_STAGES = 60
+"""Above so many stages in all, tables sum up by device."""
+_MOST_LINKS = 20
+
+
+def _by_device(problem: Problem, evaluation: Evaluation, count: int) -> None:
+    rows: list[Sequence[object]] = []
+    for price in evaluation.streams:
+        for number, route in enumerate(price.routes):
+            name = price.name if len(price.routes) == 1 else f"{price.name} #{number + 1}"
+            occupied = dict(route.occupied_seconds)
+            for index, device in enumerate(dict.fromkeys(s.device for s in route.stages)):
+                here = [stage for stage in route.stages if stage.device == device]
+                rows.append(
+                    (
+                        name if index == 0 else "",
+                        units.percent(route.fraction) if index == 0 else "",
+                        device,
+                        sum(stage.stop - stage.first for stage in here),
+                        len(here),
+                        units.seconds(math.fsum(stage.seconds for stage in here)),
+                        units.seconds(occupied.get(device)),
+                    )
+                )
+    show(
+        f"Devices of the routes, which have {count} stages in all",
+        ("stream", "?>share", "device", ">layers", ">stages", ">compute", "?>transfers"),
+        rows,
+        footer="--json lists every stage.",
+    )
+
+
+def _streams(problem: Problem, evaluation: Evaluation) -> None:
     show(
         "Streams",
         ("stream", "?network", "?origin", "?>rate", ">latency", ">deadline", ">energy", ">cost"),
@@ -212,15 +283,21 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
 
 def loads(problem: Problem, evaluation: Evaluation) -> None:
     """Print what a plan asks of devices and links."""
+    period = _period_matters(problem)
     show(
         "Devices",
-        ("device", "tier", "zone", ">busy", ">memory", ">limit", ">power"),
+        (
+            *("device", "tier", "zone", ">busy"),
+            *((">per request",) if period else ()),
+            *(">memory", ">limit", ">power"),
+        ),
         (
             (
                 load.name,
                 problem.device[load.name].tier,
                 problem.device[load.name].zone,
-                units.percent(load.utilisation) if load.on else "off",
+                units.percent(load.utilisation) if load.on or load.utilisation else "off",
+                *((units.seconds(load.period_seconds),) if period else ()),
                 units.size(load.memory_bytes),
                 units.limit(units.size, problem.device[load.name].memory_bytes),
                 units.watts(load.watts),
@@ -229,14 +306,17 @@ def loads(problem: Problem, evaluation: Evaluation) -> None:
         ),
     )
     used = [load for load in evaluation.links if load.utilisation or load.bytes_per_second]
+    used.sort(key=lambda load: -load.utilisation)
     if used:
+        more = len(used) - _MOST_LINKS
         show(
             "Links in use",
             ("link", ">busy", ">traffic"),
             (
                 (load.name, units.percent(load.utilisation), units.bandwidth(load.bytes_per_second))
-                for load in used
+                for load in used[:_MOST_LINKS]
             ),
+            footer=f"and {more} less busy; --json lists them." if more > 0 else "",
         )
 
 
@@ -247,6 +327,7 @@ _LIMIT_UNITS: Mapping[str, Callable[[float | None], str]] = {
     "link capacity": units.percent,
     "device power": units.watts,
     "power budget": units.watts,
+    "min rate": units.seconds,
 }
 
 
@@ -255,6 +336,9 @@ def _broken(violation: Violation) -> str:
     unit = _LIMIT_UNITS.get(violation.kind)
     if unit is None or violation.value is None or violation.limit is None:
         return violation.message
+    if violation.kind == "min rate":
+        most, asked = (units.rate(1 / value) for value in (violation.value, violation.limit))
+        return f"{most} can be carried, but at least {asked} asked for"
     return f"{unit(violation.value)}, but at most {unit(violation.limit)} allowed"
 
 
@@ -268,6 +352,31 @@ def violations(evaluation: Evaluation) -> None:
         ("limit", "place", "what"),
         ((v.kind, v.place, _broken(v)) for v in evaluation.violations),
     )
+
+
+def certified(problem: Problem, found: Certified, claim: Claim) -> None:
+    """Print what stands of the price and the bound that a plan file claims."""
+    objective = _objective_unit(problem.objective)
+    if found.certificate is not None:
+        basis = str(found.certificate)
+    elif claim.bound is None:
+        basis = "none: the plan's file claims no bound"
+    else:
+        basis = "none: see below"
+    facts(
+        "Claim",
+        {
+            "price": objective(found.objective),
+            "price claimed": objective(claim.objective),
+            "bound": objective(found.bound),
+            "gap": units.percent(found.gap),
+            "basis": basis,
+        },
+    )
+    for contradiction in found.contradictions:
+        say(f"does not hold: {contradiction}", "red")
+    if found.holds:
+        say("holds: nothing that is claimed is contradicted", "green")
 
 
 def plan(made: Plan) -> None:
@@ -302,6 +411,7 @@ def totals(problem: Problem, evaluation: Evaluation) -> None:
             "latency": units.seconds(evaluation.latency_seconds),
             "energy": units.joules(evaluation.energy_joules),
             "cost": units.dollars(evaluation.cost_dollars),
+            "throughput": throughput(evaluation),
             "objective": units.number(evaluation.objective),
         },
     )

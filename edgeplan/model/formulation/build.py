@@ -15,6 +15,7 @@ from edgeplan.model.formulation.registry import Equation
 from edgeplan.model.formulation.sets import Sets
 from edgeplan.model.formulation.units import Units
 from edgeplan.model.formulation.variables import Program, add_variables
+from edgeplan.model.network import Network
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Problem
 
@@ -93,6 +94,13 @@ class Formulation:
                     for d in places:
                         here = float(route.devices[layer] == d)
                         found.append((self.program.chosen(s, r, layer, d), here))
+                order = _order(sets.network(s), route.devices, sets.used(s))
+                if not order and s in sets.split:
+                    # Flows below 1/2 would pass either way: any whole order shows the circle.
+                    order = {d: index for index, d in enumerate(sets.used(s))}
+                for z, slot, a, b in sets.ordered_pairs if order else ():
+                    if (z, slot) == (s, r):
+                        found.append((model.before[z, slot, a, b], float(order[a] < order[b])))
         return found
 
 
@@ -150,6 +158,22 @@ def _rule(program: Program, equation: Equation) -> Callable[..., Any]:
         return row
 
     return rule
+
+
+def _order(network: Network, route: tuple[str, ...], devices: tuple[str, ...]) -> dict[str, int]:
+    """Return a position for each device so that tensors move forward; empty where none does."""
+    after: dict[str, set[str]] = {d: set() for d in devices}
+    for tensor in network.tensors:
+        if tensor.producer is not None:
+            made = route[tensor.producer]
+            after[made].update(route[c] for c in tensor.consumers if route[c] != made)
+    order: dict[str, int] = {}
+    while rest := [d for d in devices if d not in order]:
+        free = [d for d in rest if not any(d in after[other] for other in rest)]
+        if not free:
+            return {}
+        order[free[0]] = len(order)
+    return order
 
 
 def _routes(found: Mapping[tuple[str, ...], float]) -> tuple[Route, ...]:

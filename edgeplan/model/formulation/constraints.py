@@ -73,6 +73,15 @@ def followed(f: Program, s: str, r: int, layer: int, d: str) -> Any:
     return f.model.place[s, r, layer, d] <= f.model.choose[s, r, layer, d]
 
 
+@equation("shared")
+def united(f: Program, s: str, r: int, first: int, layer: int, d: str) -> Any:
+    r"""Run the layers of a group on one device.
+
+    .. math:: u_{s,r,l,d} = u_{s,r,l',d} \qquad (x \text{ for a stream with one route})
+    """
+    return f.chosen(s, r, layer, d) == f.chosen(s, r, first, d)
+
+
 # -- from layer to layer ------------------------------------------------------------------
 
 
@@ -186,6 +195,28 @@ def replied(f: Program, s: str, r: int, t: str, a: str) -> Any:
     return f.model.reply[s, r, a] >= made - read
 
 
+# -- contiguous routes ------------------------------------------------------------------
+
+
+@equation("forward")
+def forwarded(f: Program, s: str, r: int, t: str, c: int, a: str, b: str) -> Any:
+    r"""Move tensors forward only, in an order of the devices.
+
+    .. math:: f_{s,r,t,c,a,b} \le b_{s,r,a,b} \qquad (b_{s,r,b,a} = 1 - b_{s,r,a,b})
+    """
+    arriving = f.arrives(s, r, f.sets.tensor[s, t], c, a, b)
+    return arriving <= f.precedes(s, r, a, b)
+
+
+@equation("ordered_triples")
+def acyclic(f: Program, s: str, r: int, a: str, b: str, c: str) -> Any:
+    r"""Order the devices: no circle of three, and hence none at all.
+
+    .. math:: b_{s,r,a,b} + b_{s,r,b,c} + b_{s,r,c,a} \le 2
+    """
+    return f.precedes(s, r, a, b) + f.precedes(s, r, b, c) + f.precedes(s, r, c, a) <= 2
+
+
 # -- what a stream takes ------------------------------------------------------------------
 
 
@@ -269,19 +300,17 @@ def lasted(f: Program, s: str) -> Any:
 
     .. math:: L_s = \sum_d T_{s,d} + \sum_{a,b} \ell_{a,b}\, h_{s,a,b}
         + \sum_{a,b} v_{s,a,b} / B_{a,b}
+
+    (for a tensor with a stated transfer time: that time in place of its bytes / B).
     """
-    unit, volume, link = f.units.seconds[s], f.units.bytes[s], f.problem.link
+    unit, link = f.units.seconds[s], f.problem.link
     compute = sum(f.model.compute[t, d] for t, d in f.sets.stream_devices if t == s)
     latency = sum(
         link[a, b].latency_seconds / unit * f.model.cross[t, a, b]
         for t, a, b in f.sets.crossed
         if t == s
     )
-    transfer = sum(
-        volume / link[a, b].bytes_per_second / unit * f.model.volume[t, a, b]
-        for t, a, b in f.sets.carried
-        if t == s
-    )
+    transfer = sum(transfer_time(f, s, a, b, unit) for t, a, b in f.sets.carried if t == s)
     return f.model.latency[s] == compute + latency + transfer
 
 
@@ -410,16 +439,10 @@ def switched(f: Program, s: str, r: int, layer: int, d: str) -> Any:
 def device_capacity(f: Program, d: str) -> Any:
     r"""Keep each replica's busy share at or below its cap.
 
-    .. math:: \sum_s \lambda_s T_{s,d} / c_d \le \bar\rho_d
+    .. math:: \sum_s \lambda_s (T_{s,d} + G_{s,d}) / c_d \le \bar\rho_d
     """
     device = f.problem.device[d]
-    share = device.utilisation_cap * device.replicas
-    busy = sum(
-        f.problem.stream[s].rate_per_second * f.units.seconds[s] / share * f.model.compute[s, b]
-        for s, b in f.sets.stream_devices
-        if b == d
-    )
-    return busy <= 1
+    return busy_device(f, d, device.utilisation_cap * device.replicas) <= 1
 
 
 @equation("limited_links")
@@ -427,15 +450,91 @@ def link_capacity(f: Program, a: str, b: str) -> Any:
     r"""Keep each shared link's busy share at or below its cap.
 
     .. math:: \sum_s \lambda_s v_{s,a,b} / B_{a,b} \le \bar\rho_{a,b}
+
+    (for a tensor with a stated transfer time: that time in place of its bytes / B).
     """
-    link = f.problem.link[a, b]
-    share = link.utilisation_cap * link.bytes_per_second
-    busy = sum(
-        f.problem.stream[s].rate_per_second * f.units.bytes[s] / share * f.model.volume[s, a, b]
-        for s, source, target in f.sets.carried
-        if (source, target) == (a, b)
+    return busy_link(f, a, b, f.problem.link[a, b].utilisation_cap) <= 1
+
+
+# -- throughput ------------------------------------------------------------------
+
+
+@equation("sent_to_read")
+def sent_once(f: Program, s: str, r: int, t: str, c: int, a: str) -> Any:
+    r"""Keep the sender busy once for a tensor, as long as the slowest of its transfers.
+
+    :math:`\theta_{t,a,b}` is the stated transfer time, or bytes over bandwidth.
+
+    .. math:: g_{s,r,t,a} \ge \sum_{b \ne a} \theta_{t,a,b}\, f_{s,r,t,c,a,b}
+        \qquad \text{(a graph input: } x_{s,r,c,b} \text{)}
+    """
+    unit, tensor = f.units.seconds[s], f.sets.tensor[s, t]
+    longest = sum(
+        f.sets.seconds_over(s, t, a, b) / unit * f.arrives(s, r, tensor, c, a, b)
+        for b in f.sets.permitted[s][c]
+        if b != a and f.sets.linked(a, b)
     )
-    return busy <= 1
+    return f.model.sending[s, r, t, a] >= longest
+
+
+@equation("sent_back")
+def sent_back(f: Program, s: str, r: int, t: str, a: str) -> Any:
+    r"""Keep the sender busy for a result that goes to the origin.
+
+    .. math:: g_{s,r,t,a} \ge \theta_{t,a,o(s)}\, x_{s,r,p(t),a}
+        \qquad \text{(a graph input: } \varphi_{s,r} \text{)}
+    """
+    unit, origin = f.units.seconds[s], f.problem.stream[s].origin
+    seconds = f.sets.seconds_over(s, t, a, origin) / unit
+    return f.model.sending[s, r, t, a] >= seconds * f.moved(s, r, f.sets.tensor[s, t], a, origin)
+
+
+@equation("occupied")
+def engaged(f: Program, s: str, d: str) -> Any:
+    r"""Add up the time that transfers keep a device busy that they occupy.
+
+    .. math:: G_{s,d} = \sum_{r,t} \Bigl( g_{s,r,t,d}
+        + \sum_{a \ne d} \theta_{t,a,d} \cdot \text{moved}_{s,r,t,a,d} \Bigr)
+    """
+    unit = f.units.seconds[s]
+    sending = sum(f.model.sending[z, r, t, a] for z, r, t, a in f.sets.sent if (z, a) == (s, d))
+    receiving = sum(
+        f.sets.seconds_over(s, t, a, d) / unit * f.moved(s, r, f.sets.tensor[s, t], a, d)
+        for r in slots(f, s)
+        for t, a, target in f.sets.moves[s]
+        if target == d
+    )
+    return f.model.engaged[s, d] == sending + receiving
+
+
+@equation("loaded_devices")
+def device_period(f: Program, d: str) -> Any:
+    r"""Make the period at least the time that an average request keeps a device busy.
+
+    .. math:: \sum_s \frac{\lambda_s}{\Lambda} (T_{s,d} + G_{s,d}) / c_d \le P
+    """
+    share = f.problem.device[d].replicas * f.problem.total_rate * f.units.period
+    return busy_device(f, d, share) <= f.model.period["all"]
+
+
+@equation("loaded_links")
+def link_period(f: Program, a: str, b: str) -> Any:
+    r"""Make the period at least the time that an average request keeps a link busy.
+
+    .. math:: \sum_s \frac{\lambda_s}{\Lambda} v_{s,a,b} / B_{a,b} \le P
+
+    (for a tensor with a stated transfer time: that time in place of its bytes / B).
+    """
+    return busy_link(f, a, b, f.problem.total_rate * f.units.period) <= f.model.period["all"]
+
+
+@equation("rate_limited")
+def min_rate(f: Program, _: str) -> Any:
+    r"""Carry the minimum rate.
+
+    .. math:: P \le 1 / \Lambda_{\min}
+    """
+    return f.units.period / f.problem.budgets.period_seconds * f.model.period["all"] <= 1
 
 
 @equation("power_limited")
@@ -519,6 +618,42 @@ def starts(f: Program, s: str, d: str) -> Iterator[Any]:
                         yield f.model.step[s, r, layer, a, d]
             elif d in devices:
                 yield f.model.place[s, r, 0, d]
+
+
+def transfer_time(f: Program, s: str, a: str, b: str, unit: float) -> Any:
+    """Return the time that a request of a stream keeps a link busy, in a unit of time."""
+    moves = [f.sets.tensor[s, t] for t, x, y in f.sets.moves[s] if (x, y) == (a, b)]
+    bandwidth = f.problem.link[a, b].bytes_per_second
+    if all(tensor.transfer_seconds is None for tensor in moves):
+        return f.units.bytes[s] / bandwidth / unit * f.model.volume[s, a, b]
+    return sum(
+        tensor.seconds_at(bandwidth) / unit * f.moved(s, r, tensor, a, b)
+        for r in slots(f, s)
+        for tensor in moves
+    )
+
+
+def busy_device(f: Program, d: str, share: float) -> Any:
+    """Return the time per second that a device is busy, as a share of something."""
+    rate, unit = {s.name: s.rate_per_second for s in f.problem.streams}, f.units.seconds
+    computing = sum(
+        rate[s] * unit[s] / share * f.model.compute[s, b]
+        for s, b in f.sets.stream_devices
+        if b == d
+    )
+    engaged = sum(
+        rate[s] * unit[s] / share * f.model.engaged[s, b] for s, b in f.sets.occupied if b == d
+    )
+    return computing + engaged
+
+
+def busy_link(f: Program, a: str, b: str, share: float) -> Any:
+    """Return the time per second that a link is busy, as a share of something."""
+    return sum(
+        transfer_time(f, s, a, b, share / f.problem.stream[s].rate_per_second)
+        for s, source, target in f.sets.carried
+        if (source, target) == (a, b)
+    )
 
 
 def mean_watts(f: Program, d: str, budget: float) -> Any:

@@ -1,4 +1,4 @@
-r"""The objective of the program: a sum of three registered terms.
+r"""The objective of the program: a sum of four registered terms.
 
 Aggregation: a stream's weight :math:`\omega_s` is :math:`\lambda_s / \Lambda` for the mean per
 request and 1 for the total over streams. What a device costs while it is on is shared by all
@@ -68,6 +68,16 @@ def cost_price(f: Program) -> Any:
         for d in f.sets.switched
     )
     return running + fixed
+
+
+@term("period")
+def throughput_price(f: Program) -> Any:
+    r"""Price the period: seconds per average request of the most loaded resource.
+
+    .. math:: p_T P
+    """
+    p = f.problem.objective.period_price
+    return sum(p * f.units.period / f.units.objective * f.model.period[i] for i in f.sets.period)
 
 
 def weight(f: Program, s: str) -> float:

@@ -129,10 +129,7 @@ class Units:
                         for t, a, b in self.sets.crossed
                         if t == s
                     ),
-                    *(
-                        self.sets.tensor[s, name].bytes / problem.link[a, b].bytes_per_second
-                        for name, a, b in self.sets.moves[s]
-                    ),
+                    *(self.sets.seconds_over(s, name, a, b) for name, a, b in self.sets.moves[s]),
                 ]
             )
             deadline = power_of_two([problem.stream[s].deadline_seconds])
@@ -204,6 +201,15 @@ class Units:
         )
 
     @cached_property
+    def period(self) -> float:
+        """Seconds per unit of the period: a stream's time, weighted by its share of requests."""
+        problem = self.sets.problem
+        return power_of_two(
+            problem.stream[s].rate_per_second / problem.total_rate * self.seconds[s]
+            for s in self.sets.streams
+        )
+
+    @cached_property
     def objective(self) -> float:
         """Price per unit of the objective."""
         problem = self.sets.problem
@@ -215,14 +221,29 @@ class Units:
                 prices, (self.seconds[s], self.joules[s], self.dollars[s]), strict=True
             )
         )
+        largest = max(largest, problem.objective.period_price * self.period)
         hint = self.objective_hint
         if hint is None:
-            hint = math.fsum(
-                problem.share(problem.stream[s]) * self._floor(s, prices) for s in self.sets.streams
+            hint = (
+                math.fsum(
+                    problem.share(problem.stream[s]) * self._floor(s, prices)
+                    for s in self.sets.streams
+                )
+                + self._period_floor() * problem.objective.period_price
             )
         if not 0 < hint < math.inf:
             return power_of_two([largest])
         return power_of_two([max(hint, largest * SMALLEST_RATIO)])
+
+    def _period_floor(self) -> float:
+        """Return the period of the cheapest compute, spread evenly over all replicas."""
+        problem = self.sets.problem
+        replicas = sum(problem.device[d].replicas for d in {d for _, d in self.sets.stream_devices})
+        busy = math.fsum(
+            problem.stream[s].rate_per_second * self._floor(s, (1.0, 0.0, 0.0))
+            for s in self.sets.streams
+        )
+        return busy / problem.total_rate / replicas
 
     def _floor(self, stream: str, prices: tuple[float, float, float]) -> float:
         """Return the price of a stream's cheapest compute: a shortest path over its stages."""

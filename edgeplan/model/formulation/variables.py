@@ -20,6 +20,10 @@ v              ``volume[s, a, b]``                    bytes over link a→b per 
 L              ``latency[s]``                         mean latency
 E              ``energy[s, d]``                       energy drawn at d per request
 C              ``cost[s]``                            dollars per request, devices that are on aside
+b              ``before[s, r, a, b]``                 whether a comes before b on the route (0/1)
+g              ``sending[s, r, t, a]``                time that sending tensor t keeps a busy
+G              ``engaged[s, d]``                      time that transfers keep d busy per request
+P              ``period``                             seconds per request of the busiest resource
 =============  =====================================  ======================================
 
 For a stream with one route, x itself is 0/1 and φ = 1: fraction and choice do not exist.
@@ -82,6 +86,11 @@ class Program:
             return self.arrives(s, r, tensor, readers[0], a, b)
         return self.model.ship[s, r, tensor.name, a, b]
 
+    def precedes(self, s: str, r: int, a: str, b: str) -> Any:
+        """Return whether a comes before b: one variable for each pair, whichever way round."""
+        before = self.model.before
+        return before[s, r, a, b] if (s, r, a, b) in before else 1 - before[s, r, b, a]
+
     def moved(self, s: str, r: int, tensor: Tensor, a: str, b: str) -> Any:
         """Return the share whose tensor moves from a to b: to be read, or as a result."""
         if not self.sets.lands(s, tensor, b):
@@ -116,3 +125,7 @@ def add_variables(model: Any, sets: Sets) -> None:
     model.latency = pyo.Var(sets.timed, domain=pyo.NonNegativeReals)
     model.energy = pyo.Var(sets.powered, domain=pyo.NonNegativeReals)
     model.cost = pyo.Var(sets.paid, domain=pyo.NonNegativeReals)
+    model.before = pyo.Var(sets.ordered_pairs, domain=pyo.Binary)
+    model.sending = pyo.Var(sets.sent, domain=pyo.NonNegativeReals)
+    model.engaged = pyo.Var(sets.occupied, domain=pyo.NonNegativeReals)
+    model.period = pyo.Var(sets.period, domain=pyo.NonNegativeReals)

@@ -1,0 +1,105 @@
+"""``edgeplan verify``: what stands of a plan and of the bound that its file claims."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgeplan.cli.group import FAILED
+from edgeplan.cli.load import load_file
+from edgeplan.cli.options import (
+    contiguous_option,
+    input_argument,
+    json_option,
+    objective_option,
+)
+from edgeplan.cli.output import note, print_json
+from edgeplan.model.certificate import Claim
+
+if TYPE_CHECKING:
+    from edgeplan.instances.plans import PlanFile
+    from edgeplan.model.problem import Problem
+
+
+@click.command("verify")
+@input_argument("instance")
+@input_argument("plan")
+@objective_option
+@contiguous_option
+@json_option
+def command(
+    instance: Path, plan: Path, objective: str | None, contiguous: bool, as_json: bool
+) -> None:
+    """Check PLAN on INSTANCE: every limit, its price, and the bound that its file claims.
+
+    No solver is asked. The evaluator prices the plan and checks its limits; the claimed price
+    and bound are held against that, and the basis says on what the bound stands. Exit code 1:
+    the plan breaks a limit, or something claimed does not hold.
+    """
+    from edgeplan.model.verify import verify
+
+    read, file = load_file(instance, plan)
+    problem = read.problem.asked(objective, contiguous=contiguous)
+    claim = file.claim
+    if objective is None and not contiguous:
+        problem = _made_for(problem, file)
+    if claim is not None and file.fingerprint and not _same(problem, file):
+        note("note: the plan was made for another problem: what its file claims does not count")
+        claim = None
+    claim = claim or Claim()
+    certified = verify(
+        problem,
+        file.plan,
+        bound=claim.bound,
+        certificate=claim.certificate,
+        objective=claim.objective,
+    )
+    evaluation = certified.evaluation
+    assert evaluation is not None
+    if as_json:
+        print_json(
+            {
+                "feasible": evaluation.feasible,
+                "price": evaluation.objective,
+                "bound": certified.bound,
+                "gap": certified.gap,
+                "basis": certified.certificate.basis if certified.certificate else None,
+                "proved": certified.proved,
+                "violations": [dataclasses.asdict(v) for v in evaluation.violations],
+                "holds": certified.holds,
+                "contradictions": certified.contradictions,
+                "claimed": dataclasses.asdict(claim),
+            }
+        )
+    else:
+        from edgeplan.cli import tables
+
+        tables.totals(problem, evaluation)
+        tables.violations(evaluation)
+        tables.certified(problem, certified, claim)
+    if not certified.holds:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _same(problem: Problem, file: PlanFile) -> bool:
+    from edgeplan.instances.plans import fingerprint
+
+    return fingerprint(problem) == file.fingerprint
+
+
+def _made_for(problem: Problem, file: PlanFile) -> Problem:
+    """Return the problem with the options of ``solve`` under which the plan was made."""
+    from edgeplan.model.problem import OBJECTIVES
+
+    if file.fingerprint and not _same(problem, file):
+        for contiguous in (False, True):
+            for objective in OBJECTIVES:
+                variant = problem.asked(objective, contiguous=contiguous)
+                if _same(variant, file):
+                    words = f"--objective {objective}" + " --contiguous" * contiguous
+                    note(f"note: the plan was made with {words}, and is verified likewise")
+                    return variant
+    return problem

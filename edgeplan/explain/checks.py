@@ -1,0 +1,178 @@
+"""Whether a problem has a plan at all: the question that an explanation asks again and again."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from dataclasses import dataclass, field
+
+from edgeplan.explain.items import Item, implied_rate
+from edgeplan.model.certificate import Certificate
+from edgeplan.model.evaluate import Violation, evaluate
+from edgeplan.model.network import quotient_cycle
+from edgeplan.model.plan import Plan
+from edgeplan.model.problem import LayerRule, Objective, Problem, Stream
+from edgeplan.solvers import registry
+from edgeplan.solvers.elastic import Key
+from edgeplan.solvers.result import Progress, Stop
+
+_ANY_PLAN = 1e9
+"""A relative gap that the first plan closes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Whether there is a plan.
+
+    Parameters
+    ----------
+    plan
+        One, which the evaluator finds feasible, or ``None``.
+    infeasible
+        Whether there is none; with no plan either, it is not known.
+    certificate
+        On what infeasibility stands.
+    stop
+        Why the solver stopped.
+    """
+
+    plan: Plan | None = None
+    infeasible: bool = False
+    certificate: Certificate | None = None
+    stop: Stop = Stop.COMPLETED
+
+
+class _Enough(threading.Event):
+    """Set where another event is, too: by the user, or since one plan is enough."""
+
+    def __init__(self, outer: threading.Event | None) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def is_set(self) -> bool:
+        return super().is_set() or (self._outer is not None and self._outer.is_set())
+
+
+@dataclass
+class Checker:
+    """Asks an exact solver for a plan, any plan, and remembers those found.
+
+    Parameters
+    ----------
+    ends
+        When to stop, by ``time.monotonic``; ``inf`` for never.
+    stop
+        Setting it ends the work.
+    threads, seed
+        Of the solvers.
+    """
+
+    ends: float
+    stop: threading.Event | None = None
+    threads: int = 1
+    seed: int = 0
+    count: int = 0
+    known: list[Plan] = field(default_factory=list)
+
+    @property
+    def seconds_left(self) -> float:
+        """Time that is left, at least 0."""
+        return max(0.0, self.ends - time.monotonic())
+
+    @property
+    def ended(self) -> bool:
+        """Whether the time is up or the user has had enough."""
+        return self.seconds_left <= 0 or (self.stop is not None and self.stop.is_set())
+
+    def check(self, problem: Problem) -> Answer:
+        """Say whether a problem has a plan.
+
+        A plan found before for another problem is tried first. One question takes at most half
+        of the time that is left, so that a hard one leaves time for others.
+        """
+        for plan in reversed(self.known):
+            if evaluate(problem, plan).feasible:
+                return Answer(plan=plan)
+        if self.ended:
+            stopped = self.stop is not None and self.stop.is_set()
+            return Answer(stop=Stop.INTERRUPTED if stopped else Stop.TIME_LIMIT)
+        self.count += 1
+        any_plan = dataclasses.replace(problem, objective=Objective(latency=1.0))
+        enough = _Enough(self.stop)
+
+        def watch(moment: Progress) -> None:
+            if moment.incumbent is not None:
+                enough.set()
+
+        name, _ = registry.choose(any_plan)
+        left = self.seconds_left
+        solver = registry.get(
+            name,
+            time_limit=None if left == float("inf") else left / 2,
+            gap=_ANY_PLAN,
+            threads=self.threads,
+            seed=self.seed,
+        )
+        found = solver.solve(any_plan, on_progress=watch, stop=enough)
+        if found.plan is not None and evaluate(problem, found.plan).feasible:
+            self.known.append(found.plan)
+            return Answer(plan=found.plan, stop=found.stop)
+        return Answer(
+            infeasible=found.infeasible and found.plan is None,
+            certificate=found.certificate if found.infeasible else None,
+            stop=found.stop,
+        )
+
+
+def broken(problem: Problem, plan: Plan) -> dict[Key, Violation | None]:
+    """Return the limits (with what the evaluator says) and rules that a plan breaks, by key.
+
+    Missing links and times are not among them: the plan must be able to run.
+    """
+    found: dict[Key, Violation | None] = {}
+    links = {f"link {link.name}": link for link in problem.links}
+    for violation in evaluate(problem, plan).violations:
+        kind, place = violation.kind, violation.place
+        if kind in ("deadline", "privacy"):
+            found[kind, place.removeprefix("stream ")] = violation
+        elif kind in ("memory", "device capacity", "device power"):
+            found[kind, place.removeprefix("device ")] = violation
+        elif kind == "link capacity":
+            found[kind, links[place].source, links[place].target] = violation
+        elif kind in ("power budget", "money budget"):
+            found[(kind,)] = violation
+        elif kind == "min rate" and not implied_rate(problem):
+            found[(kind,)] = violation
+    for stream in problem.streams:
+        for key in _broken_rules(problem, stream, plan):
+            found[key] = None
+    return found
+
+
+def _broken_rules(problem: Problem, stream: Stream, plan: Plan) -> list[Key]:
+    network = problem.network[stream.network]
+    found: list[Key] = []
+    for route in plan.routes[stream.name]:
+        used = dict(zip((layer.name for layer in network.layers), route.devices, strict=True))
+
+        def covered(rule: LayerRule, used: dict[str, str] = used) -> list[str]:
+            return list(used.values()) if rule.layers is None else [used[x] for x in rule.layers]
+
+        for index, pin in enumerate(stream.pins):
+            if any(device not in pin.devices for device in covered(pin)):
+                found.append(("pin", stream.name, index))
+        for index, ban in enumerate(stream.bans):
+            if any(device in ban.devices for device in covered(ban)):
+                found.append(("ban", stream.name, index))
+        for index, group in enumerate(stream.together):
+            if len({used[name] for name in group}) > 1:
+                found.append(("together", stream.name, index))
+        if problem.contiguous and quotient_cycle(network, route.devices):
+            found.append(("contiguous",))
+    return found
+
+
+def keys(items: tuple[Item, ...] | list[Item]) -> frozenset[Key]:
+    """Return the keys of items."""
+    return frozenset(item.key for item in items)

@@ -1,0 +1,231 @@
+"""A smallest set of statements that leave no plan, by deletion filter and hitting sets.
+
+The deletion filter leaves statements out, whole kinds first, and keeps out what the conflict
+does not need: what remains is irreducible. There may be a smaller one elsewhere. Every plan found
+on the way breaks some statements, and every conflict contains one of them: so the smallest set
+that hits all of these is a lower bound on conflicts, and if it is a conflict itself, a smallest.
+
+References
+----------
+Chinneck and Dravnieks, "Locating minimal infeasible constraint sets in linear programs", ORSA
+Journal on Computing 3, 1991: the deletion filter. Ignatiev, Previti, Liffiton and Marques-Silva,
+"Smallest MUS extraction with minimal hitting set dualization", CP 2015.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from edgeplan.explain.checks import Answer, Checker, broken, keys
+from edgeplan.explain.items import Item, list_items, list_missing, only, without
+from edgeplan.model.certificate import Certificate
+from edgeplan.model.errors import SolverError
+from edgeplan.model.problem import Problem
+from edgeplan.solvers.elastic import Key
+
+_HITTING_CHECKS = 60
+"""Most questions asked to make an irreducible conflict a smallest one."""
+_HITTING_SETS = 200_000
+"""Most sets of statements tried in search of one that hits all that plans break."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """Statements that leave no plan together.
+
+    Parameters
+    ----------
+    items
+        The statements; in the order of `list_items`.
+    irreducible
+        Whether it is known that there is a plan without any one of them.
+    smallest
+        Whether it is known that no conflict has fewer statements.
+    missing
+        Whether they are links and times that are missing: then there is no plan even without
+        any limit and rule.
+    certificate
+        On what it stands that there is no plan with these statements alone.
+    checks
+        Problems solved to find it.
+    notes
+        Layers that no device may run under these statements, where it shows in that.
+    """
+
+    items: tuple[Item, ...]
+    irreducible: bool
+    smallest: bool
+    missing: bool
+    certificate: Certificate | None
+    checks: int
+    notes: tuple[str, ...] = ()
+
+
+def find_conflict(
+    problem: Problem,
+    checker: Checker,
+    *,
+    certificate: Certificate | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Conflict:
+    """Find a smallest conflict of a problem that has no plan.
+
+    Parameters
+    ----------
+    problem
+        A problem without a plan.
+    checker
+        Asks solvers; knows when to stop. When it does, the conflict found so far is returned.
+    certificate
+        On what it stands that the problem has no plan.
+    on_progress
+        Told in words how far it is.
+    """
+    filter_ = _Filter(problem, checker, certificate, on_progress)
+    if filter_.begin():
+        filter_.shrink_by_kind()
+    smallest = filter_.complete and filter_.make_smallest()
+    return Conflict(
+        items=tuple(filter_.current),
+        irreducible=filter_.complete,
+        smallest=smallest,
+        missing=filter_.missing,
+        certificate=filter_.certificate,
+        checks=checker.count,
+        notes=() if filter_.missing else tuple(_homeless(only(problem, filter_.current))),
+    )
+
+
+def _homeless(problem: Problem) -> Iterator[str]:
+    """Yield the layers that no device may run, and which devices have no time for them."""
+    for stream in problem.streams:
+        network = problem.network[stream.network]
+        bare = dataclasses.replace(stream, privacy=None, pins=(), bans=(), together=())
+        able = problem.allowed(bare)
+        for index, devices in enumerate(problem.allowed(stream)):
+            if devices:
+                continue
+            gone = [device.name for device in problem.devices if device.name not in able[index]]
+            yield (
+                f"no device may run layer '{network.layers[index].name}' of stream '{stream.name}'"
+                + (f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no time for it" if gone else "")
+            )
+
+
+class _Filter:
+    """The search's state: the conflict so far, of which it is known that it is one."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        checker: Checker,
+        certificate: Certificate | None,
+        on_progress: Callable[[str], None] | None,
+    ) -> None:
+        self.problem = problem
+        self.checker = checker
+        self.certificate = certificate
+        self.on_progress = on_progress
+        self.complete = True
+        self.missing = False
+        self.every = list(list_items(problem))
+        self.current = list(self.every)
+
+    def begin(self) -> bool:
+        """Look at what is missing where limits and rules have no part; say whether it is known."""
+        bare = without(self.problem, self.every)
+        answer = self.checker.check(bare)
+        if answer.infeasible:
+            self.problem, self.missing = bare, True
+            self.certificate = answer.certificate
+            self.every = list(list_missing(bare))
+            self.current = list(self.every)
+        elif answer.plan is None:
+            self.complete = False
+        return self.complete
+
+    def shrink_by_kind(self) -> None:
+        """Leave out whole kinds, then halves of those that are needed in part."""
+        kinds = dict.fromkeys(item.kind for item in self.current)
+        groups = [[item for item in self.current if item.kind == kind] for kind in kinds]
+        needed = [group for group in groups if not self._left_out(group)]
+        for group in needed:
+            if len(group) > 1:
+                self._halve(group)
+
+    def _halve(self, group: Sequence[Item]) -> None:
+        middle = len(group) // 2
+        for half in (group[:middle], group[middle:]):
+            if not self._left_out(half) and len(half) > 1:
+                self._halve(half)
+
+    def _left_out(self, group: Sequence[Item]) -> bool:
+        """Leave a group out of the conflict if it is one without it; say whether."""
+        gone = keys(list(group))
+        rest = [item for item in self.current if item.key not in gone]
+        answer = self._check(rest)
+        if answer.infeasible:
+            self.current, self.certificate = rest, answer.certificate
+            return True
+        if answer.plan is None:
+            self.complete = False
+        return False
+
+    def _check(self, kept: Sequence[Item]) -> Answer:
+        """Say whether there is a plan with just these statements."""
+        if self.on_progress is not None:
+            self.on_progress(f"conflict: {len(self.current)} of {len(self.every)} statements left")
+        names = keys(list(kept))
+        gone = [item for item in self.every if item.key not in names]
+        return self.checker.check(without(self.problem, gone))
+
+    def make_smallest(self) -> bool:
+        """Look for a conflict of fewer statements; say whether none is left to be found."""
+        if len(self.current) <= 1:
+            return True
+        if self.missing:
+            return False
+        by_key = {item.key: item for item in self.every}
+        for _ in range(_HITTING_CHECKS):
+            broken_sets = [
+                frozenset(broken(self.problem, plan)) & by_key.keys()
+                for plan in self.checker.known
+            ]
+            if not all(broken_sets):
+                raise SolverError("a problem without a plan, as it was claimed, has one")
+            hitting = _smallest_hitting_set(broken_sets, list(by_key), len(self.current) - 1)
+            if hitting is None:
+                return False
+            if not hitting:  # every set of fewer statements is kept by some plan
+                return True
+            items = [item for item in self.every if item.key in hitting]
+            answer = self._check(items)
+            if answer.infeasible:
+                self.current, self.certificate = items, answer.certificate
+                return True
+            if answer.plan is None:
+                return False
+        return False
+
+
+def _smallest_hitting_set(
+    sets: Sequence[frozenset[Key]], order: Sequence[Key], most: int
+) -> frozenset[Key] | None:
+    """Return a smallest set of at most ``most`` keys that meets all sets.
+
+    Empty where there is none; ``None`` where there are too many to try.
+    """
+    tried = 0
+    used = frozenset().union(*sets)
+    candidates = [key for key in reversed(order) if key in used]
+    for size in range(1, most + 1):
+        for chosen in itertools.combinations(candidates, size):
+            tried += 1
+            if tried > _HITTING_SETS:
+                return None
+            if all(not found.isdisjoint(chosen) for found in sets):
+                return frozenset(chosen)
+    return frozenset()

@@ -1,0 +1,181 @@
+"""Why a problem has no plan, and what would mend it."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from edgeplan.explain.checks import Checker
+from edgeplan.explain.conflict import Conflict, find_conflict
+from edgeplan.explain.repair import Repair, find_repair
+from edgeplan.model.certificate import Certificate
+from edgeplan.model.plan import Plan
+from edgeplan.model.problem import Problem
+from edgeplan.solvers.elastic import Key
+from edgeplan.solvers.result import Stop
+
+_REPAIR_SHARE = 0.5
+"""The repair may take at most so much of the time left; the conflict has the rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infeasibility:
+    """Why a problem has no plan, and what would mend it.
+
+    Parameters
+    ----------
+    infeasible
+        Whether it has none; ``None`` where that was not found out in time.
+    plan
+        A plan, where it has one after all.
+    conflict
+        A smallest set of statements that leave no plan, or ``None``.
+    repair
+        The cheapest changes that leave one, or ``None``.
+    message
+        Why there is no repair.
+    stop
+        What ended the work early; ``COMPLETED`` where nothing did.
+    seconds
+        Wall time.
+    """
+
+    infeasible: bool | None
+    plan: Plan | None
+    conflict: Conflict | None
+    repair: Repair | None
+    message: str
+    stop: Stop
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether the conflict is irreducible and the repair the cheapest, or none is needed."""
+        if self.infeasible is False:
+            return True
+        return (
+            self.conflict is not None
+            and self.conflict.irreducible
+            and self.repair is not None
+            and self.repair.cheapest
+        )
+
+
+def explain_infeasible(
+    problem: Problem,
+    *,
+    certificate: Certificate | None = None,
+    fixed: Collection[Key] = (),
+    time_limit: float | None = None,
+    stop: threading.Event | None = None,
+    threads: int = 1,
+    seed: int = 0,
+    on_progress: Callable[[str], None] | None = None,
+) -> Infeasibility:
+    """Explain why a problem has no plan.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    certificate
+        On what it stands that there is none, where a solver has found that already; else that
+        is the first question.
+    fixed
+        Keys of the statements that a repair must leave alone.
+    time_limit
+        Seconds, ``None`` for no limit. When they are over, what is known by then is returned.
+    stop
+        Setting it ends the work with what is known.
+    threads, seed
+        Of the solvers.
+    on_progress
+        Told in words how far it is.
+
+    Returns
+    -------
+    Infeasibility
+        Conflict and repair, or a plan where there is one.
+
+    Examples
+    --------
+    >>> from edgeplan.model.network import Layer, LayerCosts, Network
+    >>> from edgeplan.model.problem import Device, Stream
+    >>> network = Network("n", (Layer(name="l"),), (), {"cam": LayerCosts(seconds=(0.05,))})
+    >>> stream = Stream(name="s", network="n", origin="cam", deadline_seconds=0.02)
+    >>> problem = Problem(networks=(network,), devices=(Device(name="cam"),), streams=(stream,))
+    >>> found = explain_infeasible(problem)
+    >>> [str(item) for item in found.conflict.items]
+    ["deadline of stream 's' (streams.s.deadline): 0.02 s"]
+    >>> [(edit.before, edit.after) for edit in found.repair.edits]
+    [(0.02, 0.05)]
+    """
+    began = time.monotonic()
+    ends = math.inf if time_limit is None else began + time_limit
+    checker = Checker(ends=ends, stop=stop, threads=threads, seed=seed)
+
+    def result(
+        infeasible: bool | None,
+        plan: Plan | None = None,
+        conflict: Conflict | None = None,
+        repair: Repair | None = None,
+        message: str = "",
+        ended: Stop = Stop.COMPLETED,
+    ) -> Infeasibility:
+        return Infeasibility(
+            infeasible=infeasible,
+            plan=plan,
+            conflict=conflict,
+            repair=repair,
+            message=message,
+            stop=ended,
+            seconds=time.monotonic() - began,
+        )
+
+    if certificate is None:
+        if on_progress is not None:
+            on_progress("is there a plan?")
+        answer = checker.check(problem)
+        if answer.plan is not None:
+            return result(False, plan=answer.plan)
+        if not answer.infeasible:
+            return result(None, ended=answer.stop)
+        certificate = answer.certificate
+    conflict = find_conflict(
+        problem,
+        Checker(
+            ends=_part(ends, 1 - _REPAIR_SHARE),
+            stop=stop,
+            threads=threads,
+            seed=seed,
+        ),
+        certificate=certificate,
+        on_progress=on_progress,
+    )
+    if on_progress is not None:
+        on_progress("looking for the cheapest repair")
+    found = find_repair(
+        problem,
+        missing=conflict.missing,
+        fixed=fixed,
+        time_limit=None if math.isinf(ends) else max(0.0, ends - time.monotonic()),
+        stop=stop,
+        threads=threads,
+        seed=seed,
+    )
+    ended = found.stop
+    if ended is Stop.COMPLETED and not conflict.irreducible:
+        interrupted = stop is not None and stop.is_set()
+        ended = Stop.INTERRUPTED if interrupted else Stop.TIME_LIMIT
+    return result(
+        True, conflict=conflict, repair=found.repair, message=found.message, ended=ended
+    )
+
+
+def _part(ends: float, share: float) -> float:
+    """Return when a share of the time that is left will be over."""
+    now = time.monotonic()
+    return ends if math.isinf(ends) else now + max(0.0, ends - now) * share

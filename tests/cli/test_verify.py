@@ -1,0 +1,120 @@
+"""``edgeplan verify``: plans and claims, honest and not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.cli_helpers import invoke, write_two_tiers
+
+
+@pytest.fixture
+def solved(tmp_path):
+    """An instance and its plan, solved by HiGHS."""
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    result = invoke("solve", instance, "-o", plan, "--solver", "highs", "--json")
+    assert result.exit_code == 0
+    return instance, plan, json.loads(result.stdout)
+
+
+def verified(*words):
+    result = invoke("verify", *words, "--json")
+    return result, json.loads(result.stdout)
+
+
+def changed(plan, **claim):
+    tree = json.loads(plan.read_text())
+    tree["claim"].update(claim)
+    plan.write_text(json.dumps(tree))
+
+
+def test_an_honest_plan_holds_and_says_on_what(solved):
+    instance, plan, answer = solved
+    result, document = verified(instance, plan)
+    assert result.exit_code == 0
+    assert document["feasible"]
+    assert document["violations"] == []
+    assert document["price"] == pytest.approx(answer["objective"], rel=1e-12)
+    assert document["bound"] == pytest.approx(answer["bound"], rel=1e-9)
+    assert document["gap"] == pytest.approx(answer["gap"], abs=1e-12)
+    assert document["basis"] == answer["basis"]
+    assert document["holds"]
+
+
+def test_tables_for_people(solved):
+    instance, plan, _ = solved
+    result = invoke("verify", instance, plan)
+    assert result.exit_code == 0
+    assert "holds" in result.stdout
+    assert "basis" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ({"objective": 1e-9}, "is claimed at"),
+        ({"bound": 1e9}, "is above a plan"),
+        ({"certificate": None}, "nothing is named"),
+    ],
+)
+def test_a_false_claim_does_not_hold(solved, claim, says):
+    instance, plan, _ = solved
+    changed(plan, **claim)
+    result, document = verified(instance, plan)
+    assert result.exit_code == 1
+    assert not document["holds"]
+    assert any(says in text for text in document["contradictions"])
+    assert "does not hold" in invoke("verify", instance, plan).stdout
+
+
+def test_a_plan_that_breaks_a_limit_is_named(solved):
+    instance, plan, _ = solved
+    write_two_tiers(instance.parent, "1 ns")
+    result, document = verified(instance, plan)
+    assert result.exit_code == 1
+    assert not document["feasible"]
+    assert document["violations"][0]["kind"] == "deadline"
+    assert "does not count" in result.stderr  # the claim is that of another problem
+    assert document["bound"] is None
+
+
+def test_a_plan_made_with_options_is_verified_with_them(tmp_path):
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    made = invoke(
+        "solve", instance, "--objective", "throughput", "--contiguous", "-o", plan, "--json"
+    )
+    result, document = verified(instance, plan)
+    assert "--objective throughput --contiguous" in result.stderr
+    assert result.exit_code == 0
+    assert document["price"] == pytest.approx(json.loads(made.stdout)["objective"])
+    assert document["basis"] == "enumerated"
+    assert document["proved"]
+    result, document = verified(instance, plan, "--objective", "cost")
+    assert document["bound"] is None
+
+
+@pytest.mark.parametrize(
+    ("claim", "place"),
+    [
+        ({"basis": "guess"}, "claim.basis"),
+        ({"bound": "low"}, "claim.bound"),
+        ({"certificate": {"basis": "guess", "witnesses": [], "bounded": ""}}, "claim.certificate"),
+    ],
+)
+def test_a_broken_claim_is_bad_input(solved, claim, place):
+    instance, plan, _ = solved
+    changed(plan, **claim)
+    result = invoke("verify", instance, plan)
+    assert result.exit_code == 2
+    assert place in result.stderr
+
+
+def test_two_solvers_agree(tmp_path):
+    instance = write_two_tiers(tmp_path)
+    result = invoke("solve", instance, "--solver", "highs", "--witness", "enumerate", "--json")
+    document = json.loads(result.stdout)
+    assert document["basis"] == "enumerated"  # a proof is more than two claims
+    result = invoke("solve", instance, "--solver", "highs", "--witness", "highs")
+    assert result.exit_code == 2
+    assert "name another" in result.stderr

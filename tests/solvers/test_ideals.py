@@ -1,0 +1,28 @@
+import json
+import math
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeplan.solvers.ideals import list_ideals, solve_contiguous, topological_orders
+from edgeplan.solvers.result import Stop
+from tests.solvers.operator_graphs import bert, inception, resnet
+from tests.solvers.small_pipelines import best, small
+
+
+@pytest.mark.parametrize("seed", range(400))
+def test_it_finds_the_best_contiguous_plan(seed):
+    pipeline = small(seed)
+    outcome = solve_contiguous(pipeline)
+    optimum = best(pipeline, contiguous=True)
+    assert outcome.stop is Stop.COMPLETED
+    assert outcome.value == pytest.approx(optimum, abs=1e-12)
+    assert outcome.bound == outcome.value
+    if math.isfinite(optimum):
+        assert pipeline.fits(outcome.assignment)
+        assert pipeline.contiguous(outcome.assignment)
+        assert pipeline.value(outcome.assignment) == outcome.value
+    else:
+        assert outcome.assignment is None
