@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edgeplan.solvers.chain.charges import Bools, Floats, Integers
+from edgeplan.solvers.chain.prices import Bools, Floats, Integers
 
 BLOCK = 64
 CHUNK = 2048

@@ -17,9 +17,10 @@ from typing import Literal
 
 import numpy as np
 
-from edgeplan.solvers.chain.charges import Arcs, Bools, Floats, Integers, Limit, peak_of_spans
+from edgeplan.solvers.chain.charges import Arcs, peak_of_spans
 from edgeplan.solvers.chain.dominance import undominated
-from edgeplan.solvers.chain.paths import Completion, Quantities, Stage, completions, weighted
+from edgeplan.solvers.chain.paths import Quantities, Stage, completions, weighted
+from edgeplan.solvers.chain.prices import Bools, Floats, Integers, Limit
 
 Node = Literal["enter", "leave", "stay"]
 
@@ -167,15 +168,12 @@ class LabelSearch:
             [(b, charge) for b, charge in enumerate(self.once) if charge.device == device]
             for device in range(len(arcs.names))
         ]
-        self.counts = [
-            np.concatenate([[0], np.cumsum(charge.causes)]) for charge in self.once
-        ]
+        self.counts = [np.concatenate([[0], np.cumsum(charge.causes)]) for charge in self.once]
         self.peaks, self.weight = [], []
-        for device, limit in zip(self.memory_device, self.memory, strict=True):
+        for device in self.memory_device:
             part = 1 / arcs.memory_limit(device)
             self.peaks.append(arcs.peaks[:, device] * part)
             self.weight.append(arcs.weights[:, device] * part)
-            assert limit
         if arcs.spans:
             self.span_peaks = [peak_of_spans(peaks) for peaks in self.peaks]
             (stages,) = self.costs.parts.body
@@ -199,12 +197,11 @@ class LabelSearch:
                 if arcs.spans:
                     pools[device] = Labels.join([pools[device], entered[device]])
                     labels = self._end_stages(pools[device], device, stop)
-                    labels = self._undominated(self._open(labels, "leave", stop, device),
-                                               "leave", stop, device)
-                else:
-                    pools[device] = self._run_layer(
-                        pools[device], entered[device], device, stop
+                    labels = self._undominated(
+                        self._open(labels, "leave", stop, device), "leave", stop, device
                     )
+                else:
+                    pools[device] = self._run_layer(pools[device], entered[device], device, stop)
                     labels = self._open(pools[device], "leave", stop, device)
                 ended.append(labels)
             if stop == count:
@@ -311,9 +308,7 @@ class LabelSearch:
                 self._pay_return(labels, device)
             for m, limited in enumerate(self.memory_device):
                 if limited == device:
-                    np.maximum(
-                        labels.peaks[:, m], self.peaks[m][layer], out=labels.peaks[:, m]
-                    )
+                    np.maximum(labels.peaks[:, m], self.peaks[m][layer], out=labels.peaks[:, m])
             groups.append(labels)
         labels = self._open(Labels.join(groups), "stay", stop, device)
         return self._undominated(labels, "stay", stop, device)
@@ -336,8 +331,7 @@ class LabelSearch:
             fits = self._within(labels, np.zeros(labels.used.shape[1]))
             fits &= labels.used[:, 0] < self.threshold
             found += [
-                (float(labels.used[row, 0]), int(labels.entry[row]))
-                for row in np.flatnonzero(fits)
+                (float(labels.used[row, 0]), int(labels.entry[row])) for row in np.flatnonzero(fits)
             ]
         found.sort()
         return [(price, self.trail.stages(entry, arcs.layers)) for price, entry in found]
@@ -372,7 +366,7 @@ class LabelSearch:
     def _within(self, labels: Labels, more: Floats) -> Bools:
         """Say which labels stay within the limits with at least so much more of each quantity."""
         used = labels.used + more
-        fits: Bools = (used[:, self.others[1:]] <= 1).all(axis=1)
+        fits = np.asarray((used[:, self.others[1:]] <= 1).all(axis=1))
         for m, k in enumerate(self.memory):
             fits &= used[:, k] + labels.peaks[:, m] <= 1
         return fits
@@ -401,9 +395,7 @@ class LabelSearch:
         )
         return self._narrowed(labels[kept], self.width, node, cut, device)
 
-    def _narrowed(
-        self, labels: Labels, width: float, node: Node, cut: int, device: int
-    ) -> Labels:
+    def _narrowed(self, labels: Labels, width: float, node: Node, cut: int, device: int) -> Labels:
         """Return the labels with the least bounds; note the least of those left out."""
         if len(labels) <= width:
             return labels
@@ -463,6 +455,3 @@ class LabelSearch:
         everything = np.concatenate(bounds)
         if len(everything):
             self.report(min(self.dropped, float(everything.min())))
-
-
-__all__ = ["Completion", "LabelSearch", "Labels", "Trail"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeplan.solvers.chain.charges import Arcs, Floats
+from edgeplan.solvers.chain.charges import Arcs
 from edgeplan.solvers.chain.paths import (
     Quantities,
     Stage,
@@ -23,6 +23,7 @@ from edgeplan.solvers.chain.paths import (
     shortest,
     weighted,
 )
+from edgeplan.solvers.chain.prices import Floats
 
 PATIENCE = 10
 """Steps without a better bound before the step length is halved."""

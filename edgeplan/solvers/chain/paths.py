@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeplan.solvers.chain.charges import Arcs, Bools, Floats, Parts
+from edgeplan.solvers.chain.charges import Arcs, Parts
+from edgeplan.solvers.chain.prices import Bools, Floats
 
 Stage = tuple[int, int, int]
 """Device, first layer, stop."""
@@ -58,9 +59,7 @@ class Costs:
     end: Floats
 
 
-def weighted(
-    arcs: Arcs, quantities: Quantities, weights: Floats, shares: Floats | None
-) -> Costs:
+def weighted(arcs: Arcs, quantities: Quantities, weights: Floats, shares: Floats | None) -> Costs:
     """Return Σ weight × quantity on all arcs.
 
     Each charge of `Arcs.once` is put on the layers that cause it by its ``shares`` (see

@@ -18,10 +18,11 @@ from edgeplan.model.evaluate import RELATIVE_TOLERANCE, Evaluation, evaluate
 from edgeplan.model.network import Network
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.chain.charges import Arcs, Floats, Limit, Parts, limits, objective_prices
+from edgeplan.solvers.chain.charges import Arcs, Parts
 from edgeplan.solvers.chain.labels import ROUNDING, LabelSearch
 from edgeplan.solvers.chain.multipliers import Relaxed, relax
 from edgeplan.solvers.chain.paths import Quantities, Stage, devices_of
+from edgeplan.solvers.chain.prices import Floats, Limit, limits, objective_prices
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 
 VERSION = "1"
@@ -97,9 +98,29 @@ class Chain:
                     f"graph input '{tensor.name[:80]}' is a graph output too and returns from "
                     f"'{home[:80]}', which is not on the path: {other}"
                 )
-        # What a problem may ask for beyond latency, energy, cost and their limits is refused
-        # HERE: throughput in the objective, a minimum rate, contiguous plans, layers that share
-        # a device, devices that transfers occupy.
+        # HERE is the place for whatever else a problem may ask for beyond latency, energy, cost
+        # and their limits: none of it is additive along a path.
+        if problem.objective.period_price:
+            reasons.append(
+                "throughput is in the objective, and the most loaded resource is no sum along a "
+                f"path: {other}"
+            )
+        if problem.budgets.min_rate_per_second:
+            reasons.append(f"a minimum rate is asked for, which a path does not limit: {other}")
+        if problem.contiguous:
+            reasons.append(f"plans must be contiguous, and a path may come back: {other}")
+        if problem.groups(stream):
+            reasons.append(
+                f"layers of stream '{stream.name[:80]}' must share a device, wherever they are on "
+                f"the path: {other}"
+            )
+        if problem.capacity == "utilisation":
+            reasons += [
+                f"transfers occupy device '{device.name[:80]}', whose load is limited, and a path "
+                f"counts only compute there: {other}"
+                for device in problem.devices
+                if device.transfers == "occupy"
+            ]
         return tuple(reasons)
 
     def solve(
@@ -299,7 +320,10 @@ class _Search:
         """Search; on return the incumbent is optimal, or there is no route."""
         self.watch.check()
         self.arcs = Arcs(self.problem)
-        self.known = {(x.kind, x.place): x for x in limits(self.problem)}
+        self.known: dict[tuple[str, str], list[Limit]] = {}
+        for limit in limits(self.problem):
+            # Links may share a name where devices have '->' in theirs.
+            self.known.setdefault((limit.kind, limit.place), []).append(limit)
         objective = objective_prices(self.problem)
         tables: list[Parts] = [self.arcs.parts(objective)]
         once: list[Floats] = [self.arcs.charges(objective)]
@@ -317,6 +341,8 @@ class _Search:
             relaxed = self._relax(
                 quantities, capacities, dataclasses.replace(relaxed, weights=weights)
             )
+            if relaxed.bound == math.inf and self.plan is not None:
+                raise SolverError("chain: a plan is in hand, but the graph has no route")
             self.raise_bound(relaxed.bound)
             if self._closed(relaxed.bound):
                 return
@@ -329,6 +355,7 @@ class _Search:
                 return
 
     def _closed(self, bound: float) -> bool:
+        """Say whether no route within the limits is cheaper than the incumbent; note that."""
         slack = ROUNDING * abs(self.best) if math.isfinite(self.best) else 0.0
         if bound < self.best - slack:
             return False
@@ -350,10 +377,6 @@ class _Search:
         return np.array(found)
 
     def _relax(self, quantities: Quantities, capacities: Floats, begin: Relaxed) -> Relaxed:
-        def price(stages: list[Stage]) -> float:
-            self._price(stages)
-            return self._last_price
-
         def check() -> None:
             self.watch.nodes += self.arcs.layers * len(self.arcs.names)
             self.watch.check()
@@ -363,24 +386,18 @@ class _Search:
             quantities,
             capacities,
             begin=begin,
-            price=price,
+            price=lambda stages: self._price(stages).objective,
             best=lambda: self.best,
             check=check,
             steps=self.multiplier_steps,
         )
 
-    def _price(self, stages: list[Stage]) -> bool:
-        """Let the evaluator price a route; note limits that it breaks and that are not taken up.
-
-        Return whether it is feasible.
-        """
+    def _price(self, stages: list[Stage]) -> Evaluation:
+        """Let the evaluator price a route; note limits that it breaks and that are not taken up."""
         plan = Plan(
-            routes={
-                self.problem.streams[0].name: (Route(devices=devices_of(self.arcs, stages)),)
-            }
+            routes={self.problem.streams[0].name: (Route(devices=devices_of(self.arcs, stages)),)}
         )
         evaluation = self.offer(plan)
-        self._last_price = evaluation.objective
         taken = {(limit.kind, limit.place) for limit in self.limits}
         broken = [(violation.kind, violation.place) for violation in evaluation.violations]
         for key in broken:
@@ -389,8 +406,8 @@ class _Search:
         if evaluation.objective < self.best and not any(key in taken for key in broken):
             # It would be the incumbent if these limits were not.
             held = {(limit.kind, limit.place) for limit in self.wanted}
-            self.wanted += [self.known[key] for key in broken if key not in held]
-        return evaluation.feasible
+            self.wanted += [x for key in broken if key not in held for x in self.known[key]]
+        return evaluation
 
     def _label(self, quantities: Quantities, capacities: Floats, relaxed: Relaxed) -> bool:
         """Run over the labels, narrow runs first; return whether that settled the problem."""
@@ -432,12 +449,12 @@ class _Search:
         for number, (price, stages) in enumerate(routes):
             if self.wanted and number >= _LOOKED_AT:
                 break
-            feasible = self._price(stages)
-            if not math.isclose(price, self._last_price, rel_tol=_AGREEMENT, abs_tol=1e-300):
+            evaluation = self._price(stages)
+            if not math.isclose(price, evaluation.objective, rel_tol=_AGREEMENT, abs_tol=1e-300):
                 raise SolverError(
                     f"chain: the search adds a plan up to {price:.17g}, the evaluator to "
-                    f"{self._last_price:.17g}"
+                    f"{evaluation.objective:.17g}"
                 )
-            if feasible:
+            if evaluation.feasible:
                 break
         return routes[0][0] if routes else math.inf
