@@ -49,7 +49,8 @@ def dual_bound(problem: Problem, multipliers: Multipliers) -> float:
         In the objective's units, valid for every plan that `evaluate` finds feasible, its
         tolerances for limits and for the fractions of routes included, and streams dealt over
         several routes too. ``inf`` proves that there is no plan: a stream has no way through
-        its layers over devices and links that exist and are allowed.
+        its layers over devices and links that exist and are allowed, or the multipliers show
+        that no plan keeps all limits.
 
     Raises
     ------
@@ -86,22 +87,11 @@ def dual_bound(problem: Problem, multipliers: Multipliers) -> float:
     2.0
     """
     multipliers.check(problem)
-    return _lagrangian(problem, multipliers, problem.objective)
-
-
-def proves_infeasible(problem: Problem, multipliers: Multipliers) -> bool:
-    """Say whether the multipliers prove that no plan keeps all limits.
-
-    They do where the limits alone, with an objective that prices nothing, have a dual bound above
-    0: every plan would exceed some of them (Farkas' lemma).
-
-    Raises
-    ------
-    InputError
-        If the multipliers do not speak of this problem.
-    """
-    multipliers.check(problem)
-    return _lagrangian(problem, multipliers, Objective(latency=0.0)) > 0
+    # Objectives are never negative. Where the limits alone, with nothing else priced, have a bound
+    # above 0, every plan exceeds some of them (Farkas' lemma).
+    if _lagrangian(problem, multipliers, Objective(latency=0.0)) > 0:
+        return math.inf
+    return max(0.0, _lagrangian(problem, multipliers, problem.objective))
 
 
 def _lagrangian(problem: Problem, multipliers: Multipliers, objective: Objective) -> float:
