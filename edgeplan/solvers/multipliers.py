@@ -26,7 +26,7 @@ from edgeplan.solvers.highs import quiet_highs
 from edgeplan.solvers.priced_routes import Floats, Integers, PricedRoutes, RoutePrices
 from edgeplan.solvers.route_costs import on_dollars_per_second, on_watts
 
-GAP = 1e-9
+GAP = 1e-8
 """Relative distance to the highest bound possible at which the search ends."""
 _KEPT_PRICES = 300
 _LARGEST_BOX = 1e7
@@ -151,6 +151,16 @@ class _Dual:
             for link in problem.links
         ]
         self.period_price = problem.objective.period_price
+        # Bytes of each network's layers by device.
+        self.sizes = {
+            network.name: [
+                np.array(
+                    [float(network.memory_bytes(i, d.name)) for i in range(len(network.layers))]
+                )
+                for d in problem.devices
+            ]
+            for network in problem.networks
+        }
         self._columns()
         self._kept()
         self.size = len(self.cost)
@@ -210,16 +220,16 @@ class _Dual:
             layers, count = len(network.layers), len(problem.devices)
             rows: list[tuple[int, int, float]] = []
             for index, device in enumerate(problem.devices):
-                sizes = [float(network.memory_bytes(i, device.name)) for i in range(layers)]
+                sizes = self.sizes[network.name][index]
                 number_of_blocks = min(blocks, layers)
                 bounds = [layers * k // number_of_blocks for k in range(number_of_blocks + 1)]
                 for first, last in pairwise(bounds):
                     even = on[index] or (limited[index] and last - first == 1)
                     profiles = []
                     if even:
-                        profiles.append([1.0 / layers] * (last - first))
+                        profiles.append(np.full(last - first, 1.0 / layers))
                     if limited[index] and last - first > 1:
-                        profiles.append([s / device.memory_bytes for s in sizes[first:last]])
+                        profiles.append(sizes[first:last] / device.memory_bytes)
                     for profile in profiles:
                         rows += [
                             (number, (first + k) * count + index, part)
@@ -334,7 +344,6 @@ class _Dual:
     def _device_cut(self, point: Floats, index: int, kept: list[Floats]) -> _Cut | None:
         """Return the cut of what a device keeps: nothing, or what pays; ``None`` for nothing."""
         problem = self.problem
-        device = problem.devices[index]
         paid: dict[str, Floats] = {}
         for stream, prices in zip(problem.streams, kept, strict=True):
             paid[stream.network] = prices[:, index] + paid.get(stream.network, 0.0)
@@ -346,11 +355,11 @@ class _Dual:
         offers = []
         for name, prices in paid.items():
             network = problem.network[name]
-            sizes = [float(network.memory_bytes(k, device.name)) for k in range(len(prices))]
-            gains = prices - byte * np.array(sizes)
+            sizes = self.sizes[name][index]
+            gains = prices - byte * sizes
             for layer in map(int, np.flatnonzero(gains > 0)):
                 activation = float(network.layers[layer].activation_bytes)
-                offers.append((activation, float(gains[layer]), name, layer, sizes[layer]))
+                offers.append((activation, float(gains[layer]), name, layer, float(sizes[layer])))
         offers.sort()
         cost = constant + float(on @ point)
         won = size = 0.0

@@ -310,7 +310,9 @@ def _by_layers(start: Floats, steps: Floats) -> tuple[float, Integers]:
         level = levels[-1]
         pairs = len(level) // 2 * 2
         left, right = level[:pairs:2], level[1:pairs:2]
-        joined = (left[:, :, :, None] + right[:, None, :, :]).min(axis=2)
+        joined = left[:, :, :1] + right[:, :1, :]
+        for node in range(1, len(start)):
+            np.minimum(joined, left[:, :, node, None] + right[:, None, node, :], out=joined)
         levels.append(np.concatenate([joined, level[pairs:]]))
     if not len(steps):
         node = int(start.argmin())
