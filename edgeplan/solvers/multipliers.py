@@ -29,7 +29,10 @@ from edgeplan.solvers.route_costs import on_dollars_per_second, on_watts
 GAP = 1e-8
 """Relative distance to the highest bound possible at which the search ends."""
 _KEPT_PRICES = 300
+"""Most prices of kept layers: layers in blocks share one where there would be more."""
 _LARGEST_BOX = 1e7
+_LOOSE = 0.5
+"""Relative distance to the highest bound within the box at which the box grows."""
 _ITERATIONS = 2000
 
 
@@ -96,17 +99,20 @@ def _climb(dual: _Dual, upper: float | None, ends: float, stop: threading.Event 
     for _ in range(_ITERATIONS):
         if time.monotonic() >= ends or (stop is not None and stop.is_set()):
             break
-        if upper is not None and value >= upper - GAP * abs(upper) and box <= checked:
+        if upper is not None and value >= upper - GAP * abs(upper):
             break
         highest, target = master.solve()
         if target is None:
             break
-        if highest - value <= GAP * max(abs(value), abs(upper or 0.0), 1e-9 * unit):
-            if box >= _LARGEST_BOX or not master.on_box(target):
-                break
+        left = highest - value
+        scale = max(abs(value), abs(upper or 0.0), 1e-9 * unit)
+        if left <= _LOOSE * scale and box < _LARGEST_BOX and master.on_box(target):
+            # Nearly as good as it gets in this box: look further out.
             box *= 10
             master.enlarge(box)
             continue
+        if left <= GAP * scale:
+            break
         trial = best + step * (target - best)
         found, cuts = dual.evaluate(trial)
         master.add(cuts)
