@@ -77,4 +77,4 @@ class FilePlaces:
         place = self.place(parts)
         while place and place not in self.lines:
             place = place[:-1]
-        return self.lines.get(place)
+        return self.lines[place] if place else None

@@ -23,7 +23,9 @@ from edgeplan.explain.checks import Answer, Checker, broken, keys
 from edgeplan.explain.items import Item, list_items, list_missing, only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
+from edgeplan.model.evaluate import evaluate
 from edgeplan.model.problem import Problem
+from edgeplan.solvers.baselines import baselines
 from edgeplan.solvers.elastic import Key
 
 _HITTING_CHECKS = 60
@@ -141,6 +143,12 @@ class _Filter:
     def begin(self) -> bool:
         """Look at what is missing where limits and rules have no part; say whether it is known."""
         bare = without(self.problem, self.every)
+        # Baselines break little, and every plan that can run answers some questions.
+        self.checker.known += [
+            baseline.plan
+            for baseline in baselines(self.problem)
+            if baseline.plan is not None and evaluate(bare, baseline.plan).feasible
+        ]
         answer = self.checker.check(bare)
         if answer.infeasible:
             self.problem, self.missing = bare, True

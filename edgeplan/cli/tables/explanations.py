@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.plans import _broken, _layers, _objective_unit
+from edgeplan.cli.tables.plans import _broken, _layers
 from edgeplan.cli.tables.table import facts, say, show
+from edgeplan.solvers.result import Stop
 
 if TYPE_CHECKING:
     from edgeplan.cli.places import FilePlaces
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from edgeplan.explain.items import Part, Unit
     from edgeplan.explain.plans import Alternative, StageReason
     from edgeplan.model.network import Network
-    from edgeplan.model.problem import Problem
+    from edgeplan.model.problem import Objective, Problem
 
 
 def in_file(amount: float | None, unit: Unit) -> str:
@@ -96,8 +97,8 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
     pairs: dict[str, object] = {}
     if conflict is not None and conflict.certificate is not None:
         pairs["no plan"] = str(conflict.certificate)
-    if not found.complete:
-        pairs["stopped by"] = f"{found.stop.value}; a longer --time-limit may tell more"
+    if found.stop in (Stop.TIME_LIMIT, Stop.INTERRUPTED):
+        pairs["stopped by"] = f"{found.stop.value}: more time may tell more"
     pairs["time"] = units.seconds(found.seconds)
     facts("Basis", pairs)
 
@@ -136,7 +137,7 @@ def _at(places: FilePlaces, place: tuple[Part, ...]) -> str:
 
 def plan_explanation(problem: Problem, found: PlanExplanation, places: FilePlaces) -> None:
     """Print what else each stage could be, which limits bind and what more is worth."""
-    price = _objective_unit(problem.objective)
+    price = _price_unit(problem.objective)
     rows: list[Sequence[object]] = []
     for stage in found.stages:
         network = problem.network[problem.stream[stage.stream].network]
@@ -176,6 +177,19 @@ def plan_explanation(problem: Problem, found: PlanExplanation, places: FilePlace
         most = found.binding[0]
         say(f"no limit binds; the fullest is the {most.item.item} with {units.percent(most.share)}")
     _worth(found, places, price)
+
+
+def _price_unit(objective: Objective) -> Callable[[float | None], str]:
+    """Return how prices are printed: with a unit where a single quantity is minimised."""
+    match (*objective.prices, objective.period_price):
+        case (1.0, 0.0, 0.0, 0.0) | (0.0, 0.0, 0.0, 1.0):
+            return units.seconds
+        case (0.0, 1.0, 0.0, 0.0):
+            return units.joules
+        case (0.0, 0.0, 1.0, 0.0):
+            return units.dollars
+        case _:
+            return units.number
 
 
 def _change_of(other: Alternative | None, network: Network) -> str:
