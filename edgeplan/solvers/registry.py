@@ -14,7 +14,9 @@ from edgeplan.solvers.result import Solver
 _PLACES: Mapping[str, tuple[str, str]] = {
     "highs": ("edgeplan.solvers.highs", "Highs"),
     "enumerate": ("edgeplan.solvers.enumerate", "Enumerator"),
+    "chain": ("edgeplan.solvers.chain", "Chain"),
     "mincut": ("edgeplan.solvers.mincut", "MinCut"),
+    "ideals": ("edgeplan.solvers.ideals", "Ideals"),
     "cp-sat": ("edgeplan.solvers.cpsat", "CpSat"),
     "greedy": ("edgeplan.solvers.baselines", "Greedy"),
 }
@@ -52,7 +54,7 @@ def solvers() -> Mapping[str, type[Solver]]:
     Examples
     --------
     >>> list(solvers())
-    ['highs', 'enumerate', 'mincut', 'cp-sat', 'greedy']
+    ['highs', 'enumerate', 'chain', 'mincut', 'ideals', 'cp-sat', 'greedy']
     """
     return _Lazy()
 
@@ -149,6 +151,8 @@ def choose(problem: Problem) -> tuple[str, str]:
 
 _SPECIAL: Mapping[str, str] = {
     "mincut": "two devices and no limit that binds: the best plan is a minimum cut",
+    "chain": "one stream along a chain of cuts: the best plan is a shortest path",
+    "ideals": "contiguous throughput: a dynamic program over the graph's ideals is exact",
 }
 """Exact special cases with the reason for taking them, the fastest first."""
 
