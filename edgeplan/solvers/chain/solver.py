@@ -31,6 +31,8 @@ _AGREEMENT = 1e-9
 """Prices of one plan by the search and by the evaluator differ by less, relatively."""
 _WIDTHS = (30, 1_000)
 """Labels kept at a node in the runs that look for plans, before the run that proves."""
+_FIRST_STEPS = 15
+"""Steps of the multipliers before the first narrow run; then `Chain.multiplier_steps`."""
 _LOOKED_AT = 20
 """So many of the cheapest routes show which limits are missing, before they are taken up."""
 
@@ -285,7 +287,8 @@ class _Search:
         self.wanted: list[Limit] = []
 
     def summary(self) -> str:
-        taken = f"{len(self.limits)} limits taken up" if self.limits else "no limit taken up"
+        count = len(self.limits)
+        taken = f"{count or 'no'} limit{'s' * (count > 1)} taken up"
         return (
             f"{self.watch.labels:,} labels, {self.watch.nodes:,} nodes of shortest paths; {taken}"
         )
@@ -338,9 +341,8 @@ class _Search:
             capacities = self._capacities()
             weights = np.zeros(quantities.count)
             weights[: len(relaxed.weights)] = relaxed.weights
-            relaxed = self._relax(
-                quantities, capacities, dataclasses.replace(relaxed, weights=weights)
-            )
+            relaxed = dataclasses.replace(relaxed, weights=weights)
+            relaxed = self._relax(quantities, capacities, relaxed, _FIRST_STEPS)
             if relaxed.bound == math.inf and self.plan is not None:
                 raise SolverError("chain: a plan is in hand, but the graph has no route")
             self.raise_bound(relaxed.bound)
@@ -376,7 +378,9 @@ class _Search:
             found.append(max(0.0, 1 - peak / room) if math.isfinite(peak) else 1.0)
         return np.array(found)
 
-    def _relax(self, quantities: Quantities, capacities: Floats, begin: Relaxed) -> Relaxed:
+    def _relax(
+        self, quantities: Quantities, capacities: Floats, begin: Relaxed, steps: int
+    ) -> Relaxed:
         def check() -> None:
             self.watch.nodes += self.arcs.layers * len(self.arcs.names)
             self.watch.check()
@@ -389,7 +393,7 @@ class _Search:
             price=lambda stages: self._price(stages).objective,
             best=lambda: self.best,
             check=check,
-            steps=self.multiplier_steps,
+            steps=min(steps, self.multiplier_steps),
         )
 
     def _price(self, stages: list[Stage]) -> Evaluation:
@@ -411,7 +415,7 @@ class _Search:
 
     def _label(self, quantities: Quantities, capacities: Floats, relaxed: Relaxed) -> bool:
         """Run over the labels, narrow runs first; return whether that settled the problem."""
-        for width in (*_WIDTHS, math.inf):
+        for number, width in enumerate((*_WIDTHS, math.inf)):
             before = self.best
             search = LabelSearch(
                 self.arcs,
@@ -431,9 +435,9 @@ class _Search:
                 return False
             if self._closed(search.dropped):
                 return True
-            if self.best < before:
+            if not number or self.best < before:
                 # Step lengths, and so the bound, gain from a better incumbent.
-                relaxed = self._relax(quantities, capacities, relaxed)
+                relaxed = self._relax(quantities, capacities, relaxed, self.multiplier_steps)
                 self.raise_bound(relaxed.bound)
                 if self._closed(relaxed.bound):
                     return True
