@@ -1,14 +1,9 @@
-import json
 import math
-import threading
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from edgeplan.solvers.ideal_program import list_ideals, solve_contiguous, topological_orders
+from edgeplan.solvers.ideal_program import solve_contiguous
 from edgeplan.solvers.result import Stop
-from tests.solvers.operator_graphs import bert, inception, resnet
 from tests.solvers.small_pipelines import best, small
 
 
