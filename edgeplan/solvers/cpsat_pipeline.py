@@ -45,7 +45,7 @@ MEMORY_UNITS = 10**9
 """Units in a device's memory; bytes are rounded down and the limit up, so that no plan is lost."""
 LEAST_STALL_SECONDS = 3.0
 """The first search for plans ends after so long, or half its time so far, without a better one."""
-FIRST_PRICES_SECONDS = 2.0
+FIRST_PRICES_SECONDS = 1.0
 """For the first search for prices."""
 CONTIGUOUS_IDEALS = 50_000
 """Ideals listed for a plan to begin from, where plans need not be contiguous."""
@@ -205,7 +205,9 @@ class _Search:
             self.on_progress(self.value, min(self.bound, self.value))
 
     def _closed(self) -> bool:
-        return self.infeasible or self.value - self.bound <= GAP * self.value
+        if math.isinf(self.value):
+            return self.infeasible
+        return self.value - self.bound <= GAP * self.value
 
     def _left(self) -> float:
         if self.time_limit is None:

@@ -192,9 +192,10 @@ def interval_loads(pipeline: Pipeline, device: int, order: Sequence[int]) -> Flo
     """Return the load of each run order[start:end] on a device; ``inf`` for empty runs."""
     count = len(order)
     position = {group: index for index, group in enumerate(order)}
-    sums = np.concatenate([[0.0], np.cumsum(np.nan_to_num(pipeline.seconds[order, device]))])
+    seconds = pipeline.seconds[order, device]
+    sums = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(seconds), seconds, 0.0))])
     loads = sums[None, :] - sums[:count, None]
-    cannot = np.concatenate([[0], np.cumsum(np.isinf(pipeline.seconds[order, device]))])
+    cannot = np.concatenate([[0], np.cumsum(np.isinf(seconds))])
     if pipeline.occupy[device]:
         for tensor in pipeline.tensors:
             places = [position[group] for group in tensor.groups]
