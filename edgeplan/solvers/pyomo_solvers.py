@@ -5,10 +5,10 @@ Pyomo 6.10 reaches SCIP by its ``scip_direct`` (PySCIPOpt), Gurobi by its ``guro
 not to raise on a result that is not optimal, so that the incumbent of a time limit is kept.
 
 What these interfaces do not do: they tell nothing while they run, so there is no progress, and
-``stop`` is noticed before a run only (HiGHS and CP-SAT notice it at once). Ctrl-C ends SCIP and
-Gurobi with their incumbent; CBC, a process of its own, ends with the plan to start from. SCIP
-holds Python's other threads up while it runs. SCIP's ``threads`` are those of its linear
-programs: its search has one. CBC notices its time limit late, sometimes by many seconds.
+``stop`` is noticed before a run only (HiGHS and CP-SAT notice it at once). Ctrl-C in a terminal
+ends them with their incumbent. SCIP holds Python's other threads up while it runs. SCIP's
+``threads`` are those of its linear programs: its search has one. CBC notices its time limit
+late, sometimes by many seconds.
 """
 
 from __future__ import annotations
@@ -397,7 +397,9 @@ class Cbc(_ThroughPyomo):
             options |= {"sec": seconds, "timeMode": "elapsed"}
         solver.options.update(options)
         with _quiet():
-            results = solver.solve(program, load_solutions=False, warmstart=hint)
+            results, interrupted = _through_interrupts(
+                lambda: solver.solve(program, load_solutions=False, warmstart=hint)
+            )
             value = None
             if len(results.solution) > 0:
                 program.solutions.load_from(results)
@@ -411,6 +413,8 @@ class Cbc(_ThroughPyomo):
             "userInterrupt": "interrupted",
         }
         ended = kinds.get(condition, "failed")
+        if interrupted and ended != "optimal":
+            ended = "interrupted"
         bound = None if ended == "infeasible" else _finite(results.problem.lower_bound)
         best = _finite(results.problem.upper_bound)
         if ended == "optimal" and best is not None:
@@ -476,6 +480,32 @@ def _direct(
         None if ended == "infeasible" else _finite(results.objective_bound),
         str(condition.name),
     )
+
+
+def _through_interrupts(work: Callable[[], Any]) -> tuple[Any, bool]:
+    """Return what work returns, and whether Ctrl-C came: a terminal sends it to CBC as well."""
+    found: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+            failure.append(error)
+        finally:
+            done.set()
+
+    done = threading.Event()  # `join` may take a thread for ended that Ctrl-C has come between
+    threading.Thread(target=run, daemon=True).start()
+    interrupted = False
+    try:
+        done.wait()
+    except KeyboardInterrupt:
+        interrupted = True
+        done.wait()
+    if failure:
+        raise failure[0]
+    return found[0], interrupted
 
 
 def _value(variable: Any) -> float | None:
