@@ -153,7 +153,7 @@ def _faults(given: Multipliers, problem: Problem) -> Iterator[Fault]:
     for key in _SINGLE:
         yield from _price_faults(key, getattr(given, key))
     for place, price, limit in priced_limits(problem, given):
-        if price and math.isinf(limit):
+        if price > 0 and math.isinf(limit):
             yield Fault(place[:120], "has a price, but the problem sets no limit there")
     shares = [*given.device_period.values(), *given.link_period.values()]
     if all(map(math.isfinite, shares)) and math.fsum(shares) > 1 + 1e-9:
@@ -192,17 +192,20 @@ def _read(document: object, faults: list[Fault]) -> Iterator[tuple[str, object]]
                 {name: _number(f"{key}.{name[:80]}", x, faults) for name, x in prices.items()},
             )
         elif key in _BY_LINK:
-            links = {}
+            links: dict[tuple[str, str], float] = {}
             for index, entry in enumerate(_list(key, value, faults)):
                 place = f"{key}[{index}]"
                 item = _object(place, entry, faults)
-                ends = (item.get("source"), item.get("target"))
-                if set(item) != {"source", "target", "price"} or ends in links:
-                    faults.append(Fault(place, "needs source, target and price, each pair once"))
-                elif not all(isinstance(end, str) for end in ends):
+                source, target = item.get("source"), item.get("target")
+                if set(item) != {"source", "target", "price"}:
+                    faults.append(Fault(place, "needs source, target and price, nothing else"))
+                elif not isinstance(source, str) or not isinstance(target, str):
                     faults.append(Fault(place, "source and target are names of devices"))
+                elif (source, target) in links:
+                    faults.append(Fault(place, "this link is there twice"))
                 else:
-                    links[ends] = _number(f"{place}.price", item["price"], faults)
+                    price = _number(f"{place}.price", item["price"], faults)
+                    links[source, target] = price
             yield key, links
         elif key == "kept":
             yield (
