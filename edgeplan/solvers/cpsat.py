@@ -28,6 +28,8 @@ from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate, with_tolerance
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.solvers.cpsat_model import WholeModel
+from edgeplan.solvers.cpsat_throughput import solve_throughput
+from edgeplan.solvers.pipeline_problem import reasons_against
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 from edgeplan.solvers.zero_one import SLACK, ZeroOne, whole, zero_one
 
@@ -58,6 +60,9 @@ class CpSat:
         Workers of CP-SAT; its strategies are made for 8 and more.
     seed
         Seed of its random choices. Equal seeds give equal plans with one thread.
+    alone
+        Whether throughput problems are CP-SAT's alone: as a witness it must do without the
+        ideals and prices that begin the search otherwise.
 
     Notes
     -----
@@ -71,6 +76,7 @@ class CpSat:
     gap: float = 1e-6
     threads: int = 1
     seed: int = 0
+    alone: bool = False
 
     @classmethod
     def availability(cls) -> Availability:
@@ -125,7 +131,18 @@ class CpSat:
         SolverError
             If CP-SAT refuses the program.
         """
-        # ---- DISPATCH: a specialised model for pure throughput of one stream goes here. ----
+        if not reasons_against(problem):
+            return solve_throughput(
+                problem,
+                time_limit=self.time_limit,
+                gap=self.gap,
+                threads=self.threads,
+                seed=self.seed,
+                alone=self.alone,
+                start=start,
+                on_progress=on_progress,
+                stop=stop,
+            )
         watch = _Watch(self.time_limit, on_progress, stop or threading.Event())
         search = _Search(self, problem, watch)
         if reasons := self.unsupported(problem):

@@ -18,6 +18,9 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "mincut": ("edgeplan.solvers.mincut", "MinCut"),
     "ideals": ("edgeplan.solvers.ideals", "Ideals"),
     "cp-sat": ("edgeplan.solvers.cpsat", "CpSat"),
+    "scip": ("edgeplan.solvers.pyomo_solvers", "Scip"),
+    "cbc": ("edgeplan.solvers.pyomo_solvers", "Cbc"),
+    "gurobi": ("edgeplan.solvers.pyomo_solvers", "Gurobi"),
     "greedy": ("edgeplan.solvers.baselines", "Greedy"),
 }
 """Module and class by name."""
@@ -25,7 +28,7 @@ _PLACES: Mapping[str, tuple[str, str]] = {
 AUTO = "auto"
 """Not a solver: `choose` names one."""
 
-COMMON_OPTIONS = frozenset({"time_limit", "gap", "threads", "seed"})
+COMMON_OPTIONS = frozenset({"time_limit", "gap", "threads", "seed", "alone"})
 """Options that may be given for any solver; one that has no use for it does not see it."""
 
 ENUMERABLE_ROUTES = 2_000
@@ -54,7 +57,7 @@ def solvers() -> Mapping[str, type[Solver]]:
     Examples
     --------
     >>> list(solvers())
-    ['highs', 'enumerate', 'chain', 'mincut', 'ideals', 'cp-sat', 'greedy']
+    ['highs', 'enumerate', 'chain', 'mincut', 'ideals', 'cp-sat', 'scip', 'cbc', 'gurobi', 'greedy']
     """
     return _Lazy()
 
@@ -140,13 +143,22 @@ def choose(problem: Problem) -> tuple[str, str]:
     if routes <= ENUMERABLE_ROUTES and plans <= ENUMERABLE_PLANS:
         return "enumerate", f"all {plans:,} plans can be tried, which proves the answer"
     for name, why in _SPECIAL.items():
-        try:
-            solver = get(name)
-        except SolverUnavailableError:
-            continue
-        if not solver.unsupported(problem):
+        if _usable(name) and not get(name).unsupported(problem):
             return name, why
+    # It supports every discrete problem; where it is by far the best is in one class.
+    from edgeplan.solvers.pipeline_problem import reasons_against
+
+    if _usable("cp-sat") and not reasons_against(problem):
+        return "cp-sat", "throughput of one stream: CP-SAT between good plans and a bound by prices"
     return "highs", "there are too many plans to try them all, and no special case fits"
+
+
+def _usable(name: str) -> bool:
+    """Say whether a solver is installed, without loading the others."""
+    try:
+        return _class(name).availability().available
+    except SolverUnavailableError:
+        return False
 
 
 _SPECIAL: Mapping[str, str] = {
