@@ -163,7 +163,7 @@ class _Considered:
         for violation in self.evaluation.violations:
             kinds.setdefault(violation.kind, []).append(violation)
         return [
-            f"{kind}, {clean_text(first.place)}: {_broken(first)}"
+            f"{kind}, {clean_text(first.place)}: {broken(first)}"
             + (f" (and {len(others)} more)" if others else "")
             for kind, (first, *others) in kinds.items()
         ]
@@ -211,7 +211,7 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
                         name if index == 0 else "",
                         share if index == 0 else "",
                         stage.device,
-                        _layers(network, stage.first, stage.stop),
+                        layer_names(network, stage.first, stage.stop),
                         _moved(stage.transfers),
                         units.seconds(math.fsum(t.seconds for t in stage.transfers)),
                         units.seconds(stage.seconds),
@@ -331,7 +331,7 @@ _LIMIT_UNITS: Mapping[str, Callable[[float | None], str]] = {
 }
 
 
-def _broken(violation: Violation) -> str:
+def broken(violation: Violation) -> str:
     """Return a violation's message, its numbers in the units that people use."""
     unit = _LIMIT_UNITS.get(violation.kind)
     if unit is None or violation.value is None or violation.limit is None:
@@ -350,7 +350,7 @@ def violations(evaluation: Evaluation) -> None:
     show(
         "Limits broken",
         ("limit", "place", "what"),
-        ((v.kind, v.place, _broken(v)) for v in evaluation.violations),
+        ((v.kind, v.place, broken(v)) for v in evaluation.violations),
     )
 
 
@@ -417,7 +417,7 @@ def totals(problem: Problem, evaluation: Evaluation) -> None:
     )
 
 
-def _layers(network: Network, first: int, stop: int) -> str:
+def layer_names(network: Network, first: int, stop: int) -> str:
     names = [clean_text(layer.name, 34) for layer in network.layers[first:stop]]
     if len(names) == len(network.layers) and len(names) > 1:
         return f"all {len(names)}"
