@@ -83,6 +83,10 @@ class Pipeline:
         What crosses between groups; no two with the same producer and the same consumers.
     group_of
         For each layer of the original problem its group: the way back.
+    spill_seconds_per_byte
+        Where idle groups were merged as if memory were free (`gather`): a plan that kept bytes
+        of them elsewhere, against a memory limit, had at least so much load on that device for
+        each byte. ``inf`` where nothing was.
 
     Examples
     --------
@@ -109,6 +113,7 @@ class Pipeline:
     replicas: Floats
     tensors: tuple[SharedTensor, ...]
     group_of: Ints = field(repr=False)
+    spill_seconds_per_byte: float = math.inf
 
     @staticmethod
     def of(problem: Problem) -> Pipeline:
@@ -315,7 +320,9 @@ class Pipeline:
         """Do as `below`, as if memory were free; its limits then apply to the merged groups.
 
         Not exact where memory binds: plans that keep an idle group away from its neighbour to
-        save memory there are lost. Every plan that is left is one of this pipeline.
+        save memory there are lost. Every plan that is left is one of this pipeline. What such
+        a plan would have paid is kept as `spill_seconds_per_byte`: moving idle groups to their
+        neighbours brings bytes to a device, and takes at least so much load off it.
         """
         free = dataclasses.replace(self, capacity_bytes=np.full(self.devices, math.inf))
         free = free._merge(limit, contiguous=contiguous)
@@ -402,16 +409,19 @@ class Pipeline:
             for consumer in tensor.consumers:
                 read[consumer].append(tensor)
         label = _Labels(self.groups)
+        spill = self.spill_seconds_per_byte
         touched: set[int] = set()
         for group in np.flatnonzero(idle & light.all(axis=1)).tolist():
-            partner = _partner(group, made[group], read[group])
+            partner, saved = _partner(group, made[group], read[group])
             # One merge at a time around each group: the next round sees the new neighbours.
             around = {group, *self.before[group], *self.after[group]}
             if partner is None or around & touched or not (able[group] >= able[partner]).all():
                 continue
             label.join(partner, group)
             touched |= around
-        return self.contract(label.roots())
+            if size := float(self.memory_bytes[group].max()):
+                spill = min(spill, saved / size)
+        return dataclasses.replace(self.contract(label.roots()), spill_seconds_per_byte=spill)
 
 
 def merged_tensors(tensors: Iterable[SharedTensor]) -> tuple[SharedTensor, ...]:
@@ -426,18 +436,22 @@ def merged_tensors(tensors: Iterable[SharedTensor]) -> tuple[SharedTensor, ...]:
     )
 
 
-def _partner(group: int, made: list[SharedTensor], read: list[SharedTensor]) -> int | None:
-    """Return the neighbour that an idle group may join; see `Pipeline.merge_idle`."""
+def _partner(
+    group: int, made: list[SharedTensor], read: list[SharedTensor]
+) -> tuple[int | None, float]:
+    """Return the neighbour that an idle group may join, and what that saves; see `merge_idle`."""
     makes = math.fsum(tensor.seconds for tensor in made)
     reads = math.fsum(tensor.seconds for tensor in read)
     consumers = {consumer for tensor in made for consumer in tensor.consumers}
     if len(consumers) == 1 and reads <= makes:
-        return consumers.pop()
+        return consumers.pop(), makes - reads
     producers = {tensor.producer for tensor in read}
-    alone = all(tensor.consumers == (group,) for tensor in read)
-    if len(producers) == 1 and (makes == 0 or (alone and makes <= reads)):
-        return producers.pop()
-    return None
+    if len(producers) == 1:
+        if all(tensor.consumers == (group,) for tensor in read) and makes <= reads:
+            return producers.pop(), reads - makes
+        if makes == 0:
+            return producers.pop(), 0.0
+    return None, 0.0
 
 
 class _Labels:
