@@ -20,12 +20,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeplan.solvers.graph_orders import topological_orders
 from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
 from edgeplan.solvers.result import Stop
 
@@ -471,76 +472,3 @@ def list_ideals(
                 return None
         level = larger
     return list(found)
-
-
-def topological_orders(pipeline: Pipeline) -> Iterator[list[int]]:
-    """Yield some topological orders of an acyclic pipeline.
-
-    Layer order, depth first, breadth first, and the one that always cuts the least seconds;
-    depth and breadth first from the other end too.
-    """
-    cut = _least_cut(pipeline)
-    yield _order(pipeline.before, pipeline.after, lambda group, _: group)
-    yield _order(pipeline.before, pipeline.after, lambda _, clock: -clock)
-    yield _order(pipeline.before, pipeline.after, lambda _, clock: clock)
-    yield _order(pipeline.after, pipeline.before, lambda _, clock: -clock)[::-1]
-    yield _order(pipeline.after, pipeline.before, lambda _, clock: clock)[::-1]
-    yield cut
-
-
-def _order(
-    before: Sequence[frozenset[int]],
-    after: Sequence[frozenset[int]],
-    rank: Callable[[int, int], int],
-) -> list[int]:
-    """Return the order that takes of the groups that can come next the one of least rank.
-
-    ``rank`` is given the group and the moment at which it became ready.
-    """
-    import heapq
-
-    missing = [len(groups) for groups in before]
-    ready = [(rank(group, 0), group) for group, count in enumerate(missing) if not count]
-    heapq.heapify(ready)
-    order: list[int] = []
-    while ready:
-        _, group = heapq.heappop(ready)
-        order.append(group)
-        for following in sorted(after[group]):
-            missing[following] -= 1
-            if not missing[following]:
-                heapq.heappush(ready, (rank(following, len(order)), following))
-    return order
-
-
-def _least_cut(pipeline: Pipeline) -> list[int]:
-    """Return the order that adds the group after which the least seconds are cut."""
-    missing = [len(groups) for groups in pipeline.before]
-    unread = [set(tensor.consumers) for tensor in pipeline.tensors]
-    made: list[list[int]] = [[] for _ in range(pipeline.groups)]
-    read: list[list[int]] = [[] for _ in range(pipeline.groups)]
-    for index, tensor in enumerate(pipeline.tensors):
-        made[tensor.producer].append(index)
-        for consumer in tensor.consumers:
-            read[consumer].append(index)
-
-    def change(group: int) -> float:
-        opened = sum(pipeline.tensors[index].seconds for index in made[group])
-        closed = sum(
-            pipeline.tensors[index].seconds for index in read[group] if unread[index] == {group}
-        )
-        return opened - closed
-
-    ready = {group for group, count in enumerate(missing) if not count}
-    order: list[int] = []
-    while ready:
-        group = min(sorted(ready), key=change)
-        ready.remove(group)
-        order.append(group)
-        for index in read[group]:
-            unread[index].discard(group)
-        for following in pipeline.after[group]:
-            missing[following] -= 1
-            if not missing[following]:
-                ready.add(following)
-    return order

@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeplan.solvers.graph_orders import cycles
+
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
 
@@ -209,7 +211,7 @@ class Pipeline:
             for tensor in self.tensors
             for consumer in tensor.consumers
         }
-        return not _cycles(self.devices, ((a, b) for a, b in edges if a != b))
+        return not cycles(self.devices, ((a, b) for a, b in edges if a != b))
 
     def expand(self, assignment: Sequence[int] | Ints) -> Ints:
         """Return the device of each layer of the original problem."""
@@ -284,7 +286,7 @@ class Pipeline:
         around a cycle it must stay.
         """
         labels = np.arange(self.groups)
-        for cycle in _cycles(
+        for cycle in cycles(
             self.groups, ((a, b) for b, before in enumerate(self.before) for a in before)
         ):
             labels[list(cycle)] = cycle[0]
@@ -471,51 +473,3 @@ class _Labels:
 
     def roots(self) -> list[int]:
         return [self.root(group) for group in range(len(self.parent))]
-
-
-def _cycles(count: int, edges: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Return the strongly connected components with more than one node (Tarjan, iterative)."""
-    after: list[list[int]] = [[] for _ in range(count)]
-    for source, target in edges:
-        after[source].append(target)
-    index = [-1] * count
-    low = [0] * count
-    on_stack = [False] * count
-    stack: list[int] = []
-    found: list[list[int]] = []
-    clock = 0
-    for start in range(count):
-        if index[start] >= 0:
-            continue
-        work = [(start, iter(after[start]))]
-        index[start] = low[start] = clock
-        clock += 1
-        stack.append(start)
-        on_stack[start] = True
-        while work:
-            node, rest = work[-1]
-            for target in rest:
-                if index[target] < 0:
-                    index[target] = low[target] = clock
-                    clock += 1
-                    stack.append(target)
-                    on_stack[target] = True
-                    work.append((target, iter(after[target])))
-                    break
-                if on_stack[target]:
-                    low[node] = min(low[node], index[target])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == index[node]:
-                    component = []
-                    while True:
-                        top = stack.pop()
-                        on_stack[top] = False
-                        component.append(top)
-                        if top == node:
-                            break
-                    if len(component) > 1:
-                        found.append(component)
-    return found
