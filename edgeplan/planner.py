@@ -157,6 +157,7 @@ def plan(
     second = None
     if witness is not None:
         # Both are looked up before either works: a wrong name shows at once.
+        common["alone"] = True
         second = _supporting(problem, registry.get(witness, time_limit=time_limit, **common))
         if second.name == solver.name:
             raise InputError.at("witness", f"'{second.name}' is the solver itself; name another")

@@ -18,6 +18,7 @@ COMMANDS = {
     "import": "Make an instance of a file in another format.",
     "profile": "Measure a network on this machine, or predict it for a catalogue device.",
     "solve": "Find the best plan of an instance and say how good it is.",
+    "explain": "Say why there is no plan and what would mend it, or why a plan is as it is.",
     "evaluate": "Price a plan and name every limit that it breaks.",
     "verify": "Check a plan, and the bound that its file claims, without any solver.",
     "run": "Run a plan with ONNX Runtime and compare it with its prediction.",

@@ -6,6 +6,7 @@ import atexit
 import difflib
 import errno
 import importlib
+import keyword
 import os
 import signal
 import sys
@@ -35,7 +36,8 @@ class LazyGroup(click.Group):
     ----------
     commands_help
         Short help by command name, in the order of the listing. Command ``a-b`` is the object
-        ``command`` of the module ``edgeplan.cli.a_b``.
+        ``command`` of the module ``edgeplan.cli.a_b``; where that is a keyword of Python, of
+        ``edgeplan.cli.a_b_``.
     """
 
     # `help` is click's own name for it.
@@ -82,7 +84,8 @@ class LazyGroup(click.Group):
         """Import a command's module and return the command."""
         if cmd_name not in self.commands_help:
             return None
-        module = importlib.import_module(f"edgeplan.cli.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_") + "_" * keyword.iskeyword(cmd_name)
+        module = importlib.import_module(f"edgeplan.cli.{name}")
         command = module.command
         assert isinstance(command, click.Command)
         return command

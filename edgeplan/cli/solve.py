@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgeplan.cli.explain import infeasibility_json
 from edgeplan.cli.group import INFEASIBLE, INTERRUPTED, NO_PLAN
 from edgeplan.cli.interrupt import stop_on_interrupt
 from edgeplan.cli.load import load_instance
@@ -23,13 +24,20 @@ from edgeplan.cli.options import (
     threads_option,
 )
 from edgeplan.cli.output import note, print_json
+from edgeplan.cli.places import FilePlaces
 from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import InputError
 
 if TYPE_CHECKING:
+    import threading
+
+    from edgeplan.explain import Infeasibility
     from edgeplan.model.problem import Problem
     from edgeplan.planner import Result
     from edgeplan.solvers.result import Progress
+
+EXPLAIN_SECONDS = 20.0
+"""Time for the reasons where there is no plan; ``edgeplan explain`` has no such limit."""
 
 
 @click.command("solve")
@@ -89,12 +97,18 @@ def command(
             on_progress=on_progress,
             stop=stop,
         )
+        why = _why_infeasible(problem, result, threads, seed, stop)
     written = None
     if output is not None and result.plan is not None:
         write_plan(result.plan, output, problem=problem, about=about(result), claim=claim(result))
         written = output
+    places = FilePlaces.read(instance)
     if as_json:
-        print_json(result.as_json(written))
+        document = result.as_json(written)
+        if why is not None:
+            found = infeasibility_json(why, places)
+            document |= {key: found[key] for key in ("conflict", "repair", "complete")}
+        print_json(document)
     else:
         from edgeplan.cli import tables
 
@@ -102,6 +116,10 @@ def command(
             tables.stages(problem, result.evaluation)
             tables.loads(problem, result.evaluation)
         tables.decision(problem, result)
+        if why is not None:
+            tables.infeasibility(why, places)
+            if not why.complete:
+                note("note: there was not enough time for all of it; edgeplan explain takes more")
         if written is not None:
             tables.say(f"plan: {written}")
     if output is not None and written is None:
@@ -113,6 +131,24 @@ def command(
     if result.plan is None:
         stopped = result.limit == "interrupted"
         raise click.exceptions.Exit(INTERRUPTED if stopped else NO_PLAN)
+
+
+def _why_infeasible(
+    problem: Problem, result: Result, threads: int, seed: int, stop: threading.Event
+) -> Infeasibility | None:
+    """Explain why there is no plan, where that is the answer, in a few seconds."""
+    if result.status != "infeasible":
+        return None
+    from edgeplan.explain import explain_infeasible
+
+    return explain_infeasible(
+        problem,
+        certificate=result.certificate,
+        time_limit=EXPLAIN_SECONDS,
+        stop=stop,
+        threads=threads,
+        seed=seed,
+    )
 
 
 def claim(result: Result) -> Claim:

@@ -1,17 +1,21 @@
 """Why there is no plan and what would have to give, and why a plan is as it is."""
 
 from edgeplan.explain.conflict import Conflict, find_conflict
+from edgeplan.explain.edits import Edit
 from edgeplan.explain.infeasible import Infeasibility, explain_infeasible
 from edgeplan.explain.items import Item, list_items, list_missing, only, without
-from edgeplan.explain.repair import Edit, Repair, find_repair
+from edgeplan.explain.plans import PlanExplanation, explain_plan
+from edgeplan.explain.repair import Repair, find_repair
 
 __all__ = [
     "Conflict",
     "Edit",
     "Infeasibility",
     "Item",
+    "PlanExplanation",
     "Repair",
     "explain_infeasible",
+    "explain_plan",
     "find_conflict",
     "find_repair",
     "list_items",

@@ -140,9 +140,9 @@ def broken(problem: Problem, plan: Plan) -> dict[Key, Violation | None]:
             found[kind, place.removeprefix("device ")] = violation
         elif kind == "link capacity":
             found[kind, links[place].source, links[place].target] = violation
-        elif kind in ("power budget", "money budget"):
-            found[(kind,)] = violation
-        elif kind == "min rate" and not implied_rate(problem):
+        elif kind in ("power budget", "money budget") or (
+            kind == "min rate" and not implied_rate(problem)
+        ):
             found[(kind,)] = violation
     for stream in problem.streams:
         for key in _broken_rules(problem, stream, plan):

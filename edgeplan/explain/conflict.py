@@ -23,7 +23,9 @@ from edgeplan.explain.checks import Answer, Checker, broken, keys
 from edgeplan.explain.items import Item, list_items, list_missing, only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
+from edgeplan.model.evaluate import evaluate
 from edgeplan.model.problem import Problem
+from edgeplan.solvers.baselines import baselines
 from edgeplan.solvers.elastic import Key
 
 _HITTING_CHECKS = 60
@@ -111,7 +113,11 @@ def _homeless(problem: Problem) -> Iterator[str]:
             gone = [device.name for device in problem.devices if device.name not in able[index]]
             yield (
                 f"no device may run layer '{network.layers[index].name}' of stream '{stream.name}'"
-                + (f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no time for it" if gone else "")
+                + (
+                    f"; {', '.join(gone)} {'has' if len(gone) == 1 else 'have'} no time for it"
+                    if gone
+                    else ""
+                )
             )
 
 
@@ -137,6 +143,12 @@ class _Filter:
     def begin(self) -> bool:
         """Look at what is missing where limits and rules have no part; say whether it is known."""
         bare = without(self.problem, self.every)
+        # Baselines break little, and every plan that can run answers some questions.
+        self.checker.known += [
+            baseline.plan
+            for baseline in baselines(self.problem)
+            if baseline.plan is not None and evaluate(bare, baseline.plan).feasible
+        ]
         answer = self.checker.check(bare)
         if answer.infeasible:
             self.problem, self.missing = bare, True
@@ -191,8 +203,7 @@ class _Filter:
         by_key = {item.key: item for item in self.every}
         for _ in range(_HITTING_CHECKS):
             broken_sets = [
-                frozenset(broken(self.problem, plan)) & by_key.keys()
-                for plan in self.checker.known
+                frozenset(broken(self.problem, plan)) & by_key.keys() for plan in self.checker.known
             ]
             if not all(broken_sets):
                 raise SolverError("a problem without a plan, as it was claimed, has one")

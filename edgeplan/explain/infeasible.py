@@ -53,15 +53,16 @@ class Infeasibility:
 
     @property
     def complete(self) -> bool:
-        """Whether the conflict is irreducible and the repair the cheapest, or none is needed."""
+        """Whether nothing is left to be found out.
+
+        The conflict is irreducible, and the repair the cheapest; or there is none that leaves
+        alone what it must, or none is needed.
+        """
         if self.infeasible is False:
             return True
-        return (
-            self.conflict is not None
-            and self.conflict.irreducible
-            and self.repair is not None
-            and self.repair.cheapest
-        )
+        if self.conflict is None or not self.conflict.irreducible:
+            return False
+        return self.stop is Stop.COMPLETED if self.repair is None else self.repair.cheapest
 
 
 def explain_infeasible(
@@ -170,9 +171,7 @@ def explain_infeasible(
     if ended is Stop.COMPLETED and not conflict.irreducible:
         interrupted = stop is not None and stop.is_set()
         ended = Stop.INTERRUPTED if interrupted else Stop.TIME_LIMIT
-    return result(
-        True, conflict=conflict, repair=found.repair, message=found.message, ended=ended
-    )
+    return result(True, conflict=conflict, repair=found.repair, message=found.message, ended=ended)
 
 
 def _part(ends: float, share: float) -> float:

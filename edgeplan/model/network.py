@@ -208,6 +208,35 @@ class Network:
         """The graph outputs."""
         return tuple(tensor for tensor in self.tensors if tensor.output)
 
+    @cached_property
+    def read_by(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the tensors that each layer reads."""
+        found: list[list[int]] = [[] for _ in self.layers]
+        for index, tensor in enumerate(self.tensors):
+            for consumer in tensor.consumers:
+                found[consumer].append(index)
+        return tuple(map(tuple, found))
+
+    @cached_property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """Distinct pairs of layers of which the second reads what the first makes."""
+        pairs = (
+            (tensor.producer, consumer)
+            for tensor in self.tensors
+            if tensor.producer is not None
+            for consumer in tensor.consumers
+        )
+        return tuple(dict.fromkeys(pairs))
+
+    @cached_property
+    def made_by(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the tensors that each layer makes."""
+        found: list[list[int]] = [[] for _ in self.layers]
+        for index, tensor in enumerate(self.tensors):
+            if tensor.producer is not None:
+                found[tensor.producer].append(index)
+        return tuple(map(tuple, found))
+
     def memory_bytes(self, layer: int, device: str) -> int:
         """Return the bytes that keeping a layer's weights takes on a device."""
         costs = self.costs.get(device)
@@ -258,10 +287,9 @@ def quotient_cycle(network: Network, devices: Sequence[str]) -> tuple[str, ...]:
     ('a', 'b')
     """
     after: dict[str, set[str]] = {device: set() for device in devices}
-    for tensor in network.tensors:
-        if tensor.producer is not None:
-            made = devices[tensor.producer]
-            after[made].update(devices[c] for c in tensor.consumers if devices[c] != made)
+    for made, read in {(devices[a], devices[b]) for a, b in network.edges}:
+        if made != read:
+            after[made].add(read)
     # What is left after removing, again and again, devices that wait for none of the others.
     waiting = dict.fromkeys(devices)
     while free := [d for d in waiting if not any(d in after[other] for other in waiting)]:

@@ -136,9 +136,7 @@ def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
             _arrivals(problem, stream, network, route, previous, device, first, stop, held)
         )
         held[device].update(
-            tensor.name
-            for tensor in network.tensors
-            if tensor.producer is not None and first <= tensor.producer < stop
+            network.tensors[index].name for made in network.made_by[first:stop] for index in made
         )
         priced.append(_stage_price(problem, network, device, first, stop, transfers))
         previous = device
@@ -245,10 +243,11 @@ def _arrivals(
     if previous != device:
         latencies[previous] += 1
     tensors: dict[str, list[Tensor]] = defaultdict(list)
-    for tensor in network.tensors:
-        needed = any(first <= consumer < stop for consumer in tensor.consumers)
+    # In the order of the network's tensors, whichever layer reads them first.
+    for index in sorted({index for read in network.read_by[first:stop] for index in read}):
+        tensor = network.tensors[index]
         made_here = tensor.producer is not None and first <= tensor.producer < stop
-        if not needed or made_here or tensor.name in held[device]:
+        if made_here or tensor.name in held[device]:
             continue
         if tensor.producer is None:
             source = stream.homes.get(tensor.name, stream.origin)

@@ -387,6 +387,18 @@ class Problem:
         speaks against it; layers that share a device may where all of them may. Spans, links,
         memory and limits may still forbid a route.
         """
+        if self.stream.get(stream.name) is not stream:  # one with other rules, asked about
+            return self._find_allowed(stream)
+        if stream.name not in self._allowed:
+            self._allowed[stream.name] = self._find_allowed(stream)
+        return self._allowed[stream.name]
+
+    @cached_property
+    def _allowed(self) -> dict[str, tuple[tuple[str, ...], ...]]:
+        """What `allowed` has returned, by stream."""
+        return {}
+
+    def _find_allowed(self, stream: Stream) -> tuple[tuple[str, ...], ...]:
         network = self.network[stream.network]
         tagged = self.tagged(stream)
         private = {

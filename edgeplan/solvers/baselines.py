@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ VERSION = "1"
 
 _CANDIDATES = 2000
 """Above so many single cuts over all pairs of devices, only those at the origin are tried."""
+_VISITS = 200_000
+"""… and of these so many that their layers are not more in all."""
 _TRIES = 300
 """The greedy rule gives a stream up after so many routes that do not fit."""
 
@@ -303,9 +306,10 @@ def _permitted(
     network, groups = problem.network[stream.network], problem.groups(stream)
     found: dict[tuple[str, ...], _Candidate] = {}
     for devices in routes:
-        if devices in found or not all(d in a for d, a in zip(devices, allowed, strict=True)):
+        # The cheapest test first: there may be thousands of routes of hundreds of layers.
+        if any(devices[layer] != devices[group[0]] for group in groups for layer in group):
             continue
-        if any(len({devices[layer] for layer in group}) > 1 for group in groups):
+        if devices in found or not all(map(operator.contains, allowed, devices)):
             continue
         if problem.contiguous and quotient_cycle(network, devices):
             continue
@@ -322,39 +326,60 @@ def _permitted(
     return list(found.values())
 
 
-def _cuts_from(problem: Problem, stream: Stream, first: str) -> Iterator[tuple[str, ...]]:
-    """Yield the routes that begin on a device and are cut at most once, extremes included."""
+def _cuts_from(
+    problem: Problem, stream: Stream, first: str, every: int = 1
+) -> Iterator[tuple[str, ...]]:
+    """Yield the routes that begin on a device and are cut at most once, extremes included.
+
+    Of the cuts only ``every`` so-many-th is taken.
+    """
     count = len(problem.network[stream.network].layers)
     for device in problem.devices:
         if device.name != first:
-            for cut in range(count + 1):
+            for cut in range(0, count, every):
                 yield (first,) * cut + (device.name,) * (count - cut)
     yield (first,) * count
 
 
 def _routes(problem: Problem, stream: Stream) -> Iterator[tuple[str, ...]]:
-    """Yield whole devices and single cuts, mended where a layer may not run as they want."""
+    """Yield whole devices and single cuts, mended where a layer may not run as they want.
+
+    Between any two devices where these are few, else from the origin only; of very many cuts
+    an even sample.
+    """
     count = len(problem.network[stream.network].layers)
     names = [device.name for device in problem.devices]
-    few = len(names) ** 2 * count <= _CANDIDATES
-    allowed = problem.allowed(stream)
-    for first in names if few else [stream.origin]:
-        for route in _cuts_from(problem, stream, first):
-            mended = _mended(route, allowed, stream.origin)
+    firsts = names if len(names) ** 2 * count <= _CANDIDATES else [stream.origin]
+    every = 1 + len(firsts) * len(names) * count * count // _VISITS
+    allowed = [(frozenset(devices), devices[:1]) for devices in problem.allowed(stream)]
+    leader = {layer: group[0] for group in problem.groups(stream) for layer in group[1:]}
+    for first in firsts:
+        for route in _cuts_from(problem, stream, first, every):
+            mended = _mended(route, allowed, leader, stream.origin)
             if mended is not None:
                 yield mended
 
 
 def _mended(
-    route: tuple[str, ...], allowed: tuple[tuple[str, ...], ...], origin: str
+    route: tuple[str, ...],
+    allowed: list[tuple[frozenset[str], tuple[str, ...]]],
+    leader: dict[int, int],
+    origin: str,
 ) -> tuple[str, ...] | None:
-    """Move each layer that may not run where it is to the device before it, or the origin."""
+    """Move each layer that may not run where it is to the device before it, or the origin.
+
+    A layer that shares a device goes where the first of its group is.
+    """
     devices: list[str] = []
-    for wanted, here in zip(route, allowed, strict=True):
-        if not here:
-            return None
-        previous = devices[-1] if devices else origin
-        devices.append(next((d for d in (wanted, previous, origin) if d in here), here[0]))
+    previous = origin
+    for layer, (here, first) in enumerate(allowed):
+        device = devices[leader[layer]] if layer in leader else route[layer]
+        if device not in here:
+            if not first:
+                return None
+            device = previous if previous in here else origin if origin in here else first[0]
+        devices.append(device)
+        previous = device
     return tuple(devices)
 
 

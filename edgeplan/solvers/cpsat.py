@@ -17,7 +17,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import math
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -25,18 +24,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgeplan.model.certificate import Certificate
-from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate, with_tolerance
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
+from edgeplan.solvers.cpsat_model import WholeModel
+from edgeplan.solvers.cpsat_throughput import solve_throughput
+from edgeplan.solvers.pipeline_problem import reasons_against
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
-from edgeplan.solvers.zero_one import SLACK, Whole, ZeroOne, whole, zero_one
+from edgeplan.solvers.zero_one import SLACK, ZeroOne, whole, zero_one
 
 if TYPE_CHECKING:
     from edgeplan.model.formulation import Formulation
     from edgeplan.model.formulation.arrays import Arrays
 
-POLL_SECONDS = 0.02
 ROUNDING = 1e-12
 """Share taken off bounds for rounding in floating-point sums."""
 GAP_SHARE = 0.5
@@ -60,6 +60,9 @@ class CpSat:
         Workers of CP-SAT; its strategies are made for 8 and more.
     seed
         Seed of its random choices. Equal seeds give equal plans with one thread.
+    alone
+        Whether throughput problems are CP-SAT's alone: as a witness it must do without the
+        ideals and prices that begin the search otherwise.
 
     Notes
     -----
@@ -73,6 +76,7 @@ class CpSat:
     gap: float = 1e-6
     threads: int = 1
     seed: int = 0
+    alone: bool = False
 
     @classmethod
     def availability(cls) -> Availability:
@@ -127,7 +131,18 @@ class CpSat:
         SolverError
             If CP-SAT refuses the program.
         """
-        # ---- DISPATCH: a specialised model for pure throughput of one stream goes here. ----
+        if not reasons_against(problem):
+            return solve_throughput(
+                problem,
+                time_limit=self.time_limit,
+                gap=self.gap,
+                threads=self.threads,
+                seed=self.seed,
+                alone=self.alone,
+                start=start,
+                on_progress=on_progress,
+                stop=stop,
+            )
         watch = _Watch(self.time_limit, on_progress, stop or threading.Event())
         search = _Search(self, problem, watch)
         if reasons := self.unsupported(problem):
@@ -178,16 +193,6 @@ class _Outcome:
     stop: Stop
     infeasible: bool = False
     message: str = ""
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What one run of CP-SAT ended with: a status, and the 0/1 variables at 1 of its plan."""
-
-    status: str
-    ones: frozenset[int] | None
-    price: float
-    detail: str
 
 
 class _Search:
@@ -254,23 +259,46 @@ class _Search:
         self.unit = formulation.objective_unit
         program = zero_one(arrays)
         known = self.price
-        outcome = self._rounds(_Model(self, formulation, arrays, program))
+        outcome = self._rounds(formulation, arrays, program)
         if outcome.stop is Stop.COMPLETED and not outcome.infeasible and not self.closed:
             # Dear variables left out, the objective can be counted in smaller steps.
             if self.price < known:
-                outcome = self._rounds(_Model(self, formulation, arrays, program))
+                outcome = self._rounds(formulation, arrays, program)
             if outcome.stop is Stop.COMPLETED and not self.closed:
                 message = f"the gap stays open by rounding to whole numbers; {outcome.message}"
                 return _Outcome(Stop.WORK_LIMIT, message=message)
         return outcome
 
-    def _rounds(self, model: _Model) -> _Outcome:
+    def _rounds(self, formulation: Formulation, arrays: Arrays, program: ZeroOne) -> _Outcome:
         """Run CP-SAT until its best plan is one of the evaluator's too."""
+        variable = {id(arrays.columns[c]): v for c, v in program.columns.items()}
+        places = [
+            v
+            for c, v in program.columns.items()
+            if arrays.integral[c] and arrays.columns[c].parent_component().local_name == "place"
+        ]
+        numbers = whole(program, None if self.plan is None else self.price / self.unit)
+        self.error = numbers.error
+        model = WholeModel(program.count, numbers, places)
+        if self.plan is not None:
+            model.hint({variable[id(c)]: round(x) for c, x in formulation.values(self.plan)})
+        for ones in self.excluded:
+            model.exclude(ones)
+
+        def plan(ones: frozenset[int]) -> Plan:
+            return formulation.extract(lambda c: float(variable.get(id(c), -1) in ones))
+
+        def take(moment: frozenset[int] | float) -> None:
+            if isinstance(moment, frozenset):
+                self.offer(plan(moment))
+            else:
+                self.raise_bound(moment)
+
         presolve = True
         while True:
             if (ended := self.watch.ended) is not None:
-                return _Outcome(ended, message=self.detail)
-            answer = model.run(presolve=presolve)
+                return _Outcome(ended, message=self._unchecked(presolve) + self.detail)
+            answer = model.run(self._parameters(presolve), take, self.watch)
             self.detail = answer.detail
             if answer.status == "INFEASIBLE":
                 if not presolve:
@@ -284,12 +312,12 @@ class _Search:
                     message="CP-SAT claimed that no plan exists, and found one without presolve",
                 )
             if answer.status != "OPTIMAL":
-                ended = self.watch.ended or Stop.FAILED
-                return _Outcome(ended, message=answer.detail)
+                return _Outcome(self._ended(), message=self._unchecked(presolve) + answer.detail)
             assert answer.ones is not None
-            found = model.plan(answer.ones)
+            found = plan(answer.ones)
             if not self.offer(found):
                 self.excluded.append(answer.ones)
+                model.exclude(answer.ones)
                 if len(self.excluded) > MOST_EXCLUDED:
                     message = f"{MOST_EXCLUDED} plans break a limit by a hair; {answer.detail}"
                     return _Outcome(Stop.WORK_LIMIT, message=message)
@@ -305,6 +333,27 @@ class _Search:
                 message = "CP-SAT claims a price that is not that of the plan it returned"
                 return _Outcome(Stop.FAILED, message=message)
             return _Outcome(Stop.COMPLETED, message=answer.detail)
+
+    def _parameters(self, presolve: bool) -> dict[str, Any]:
+        parameters: dict[str, Any] = {
+            "num_workers": self.options.threads,
+            "random_seed": self.options.seed,
+            "relative_gap_limit": GAP_SHARE * self.options.gap,
+            "cp_model_presolve": presolve,
+            "presolve_inclusion_work_limit": 0,  # else wrong: see the module's docstring
+        }
+        if math.isfinite(self.watch.left):
+            parameters["max_time_in_seconds"] = self.watch.left
+        return parameters
+
+    def _ended(self) -> Stop:
+        """Return why CP-SAT stopped early; its only limit is time, and its clock is its own."""
+        early = Stop.FAILED if self.watch.time_limit is None else Stop.TIME_LIMIT
+        return self.watch.ended or early
+
+    @staticmethod
+    def _unchecked(presolve: bool) -> str:
+        return "" if presolve else "infeasible with presolve; stopped before checked without; "
 
     def _no_plan(self, reason: str) -> _Outcome:
         if self.plan is None:
@@ -351,148 +400,3 @@ class _Search:
             seconds=self.watch.seconds,
             message=message,
         )
-
-
-class _Model:
-    """The program in whole numbers, as CP-SAT takes it."""
-
-    def __init__(
-        self, search: _Search, formulation: Formulation, arrays: Arrays, program: ZeroOne
-    ) -> None:
-        from ortools.sat.python import cp_model
-
-        self.search = search
-        self.formulation = formulation
-        self.arrays = arrays
-        self.variable_of = {
-            id(arrays.columns[column]): variable for column, variable in program.columns.items()
-        }
-        self.places = [
-            variable
-            for column, variable in program.columns.items()
-            if arrays.integral[column]
-            and arrays.columns[column].parent_component().local_name == "place"
-        ]
-        known = search.plan
-        numbers = whole(program, None if known is None else search.price / search.unit)
-        self.scale = numbers.scale
-        search.error = numbers.error
-        self.model = cp_model.CpModel()
-        self.variables = [self.model.new_bool_var("") for _ in range(program.count)]
-        self._state(numbers)
-        if known is not None:
-            for column, value in formulation.values(known):
-                self.model.add_hint(self.variables[self.variable_of[id(column)]], round(value))
-
-    def _state(self, numbers: Whole) -> None:
-        model, variables = self.model, self.variables
-
-        def total(terms: Any) -> Any:
-            from ortools.sat.python.cp_model import LinearExpr
-
-            return LinearExpr.weighted_sum([variables[v] for v in terms], list(terms.values()))
-
-        for variable in numbers.zero:
-            model.add(variables[variable] == 0)
-        for terms, lower, upper in numbers.rows:
-            if lower == upper == 1 and set(terms.values()) == {1}:
-                model.add_exactly_one(variables[v] for v in terms)
-            elif lower is not None and lower == upper:
-                model.add(total(terms) == lower)
-            else:
-                if lower is not None:
-                    model.add(total(terms) >= lower)
-                if upper is not None:
-                    model.add(total(terms) <= upper)
-        price = total(numbers.cost)
-        if numbers.loads:
-            period = model.new_int_var(0, numbers.longest, "period")
-            for load in numbers.loads:
-                model.add(total(load) <= period)
-            price = price + period
-        self.least = sum(min(value, 0) for value in numbers.cost.values())
-        model.minimize(price)
-
-    def plan(self, ones: frozenset[int]) -> Plan:
-        """Return the plan with these places."""
-        return self.formulation.extract(
-            lambda column: float(self.variable_of.get(id(column), -1) in ones)
-        )
-
-    def run(self, *, presolve: bool) -> _Answer:
-        """Run CP-SAT once, in a thread of its own, so that Ctrl-C and ``stop`` are noticed."""
-        from ortools.sat.python import cp_model
-
-        search, watch = self.search, self.search.watch
-        for ones in search.excluded[getattr(self, "stated", 0) :]:
-            self.model.add(sum(self.variables[v] for v in ones) <= len(ones) - 1)
-        self.stated = len(search.excluded)
-        moments: queue.SimpleQueue[frozenset[int] | float] = queue.SimpleQueue()
-        places = [(v, self.variables[v]) for v in self.places]
-
-        class Found(cp_model.CpSolverSolutionCallback):
-            def on_solution_callback(self) -> None:
-                moments.put(frozenset(v for v, item in places if self.boolean_value(item)))
-
-        solver = cp_model.CpSolver()
-        parameters = solver.parameters
-        parameters.num_workers = search.options.threads
-        parameters.random_seed = search.options.seed
-        parameters.relative_gap_limit = GAP_SHARE * search.options.gap
-        parameters.catch_sigint_signal = False
-        parameters.cp_model_presolve = presolve
-        parameters.presolve_inclusion_work_limit = 0  # else wrong; see the module's docstring
-        if math.isfinite(watch.left):
-            parameters.max_time_in_seconds = watch.left
-        solver.best_bound_callback = moments.put
-        failure: list[BaseException] = []
-        statuses: list[Any] = []
-
-        def work() -> None:
-            try:
-                statuses.append(solver.solve(self.model, Found()))
-            except BaseException as error:  # noqa: BLE001 - handed to the calling thread
-                failure.append(error)
-
-        def take() -> None:
-            while True:
-                try:
-                    moment = moments.get_nowait()
-                except queue.Empty:
-                    return
-                if isinstance(moment, frozenset):
-                    search.offer(self.plan(moment))
-                else:
-                    search.raise_bound(moment / self.scale)
-
-        thread = threading.Thread(target=work, name="cp-sat", daemon=True)
-        thread.start()
-        while thread.is_alive():
-            try:
-                thread.join(POLL_SECONDS)
-                take()
-                if watch.asked:
-                    solver.stop_search()
-            except KeyboardInterrupt:
-                if watch.interrupted:
-                    raise
-                watch.interrupted = True
-        take()
-        if failure:
-            raise SolverError(f"CP-SAT failed: {failure[0]}") from failure[0]
-        status = solver.status_name(statuses[0])
-        if status == "MODEL_INVALID":
-            raise SolverError(f"CP-SAT refused the program: {self.model.validate()[:200]}")
-        if status == "INFEASIBLE":
-            return _Answer(status, None, math.inf, "INFEASIBLE")
-        ones = None
-        if status in ("OPTIMAL", "FEASIBLE"):
-            ones = frozenset(v for v, item in places if solver.boolean_value(item))
-        if ones is not None or solver.best_objective_bound > self.least:
-            search.raise_bound(max(solver.best_objective_bound, self.least) / self.scale)
-        detail = (
-            f"{status}; {len(self.variables)} 0/1 variables, "
-            f"{len(self.model.proto.constraints)} rows, {solver.num_branches} branches"
-        )
-        price = solver.objective_value / self.scale if ones is not None else math.inf
-        return _Answer(status, ones, price, detail)

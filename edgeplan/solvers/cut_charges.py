@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 
 from edgeplan.model.network import LayerCosts, Network, Tensor
 from edgeplan.model.problem import Problem, Stream
-from edgeplan.solvers.cut_graph import FAR, SIDES, SINK, SOURCE, CutGraph
+from edgeplan.solvers.cut_graph import FAR, NEAR, SIDES, SINK, SOURCE, CutGraph
 from edgeplan.solvers.route_costs import on_objective
 
 
@@ -49,9 +49,10 @@ class StreamPrices:
     latency
         Per second of latency.
     busy
-        Per second of compute, by device.
+        Per second of compute, by device. Where transfers occupy the device, per second of each
+        transfer too, which is no less than what the evaluator counts.
     load
-        Per second that bytes occupy a link, by (source, target).
+        Per second that tensors keep a link busy, by (source, target).
     joule
         Per joule drawn at a device, electricity included where money is priced.
     dollar
@@ -282,14 +283,19 @@ class _StreamCharges:
         return math.inf if link is None else self.waiting * link.latency_seconds
 
     def carry(self, source: str, target: str, tensor: Tensor) -> float:
-        """Return the price of a tensor's bytes on a link; ``inf`` where there is no link."""
+        """Return the price of moving a tensor over a link; ``inf`` where there is no link."""
         link = self.problem.link.get((source, target))
         if link is None:
             return math.inf
-        load = self.prices.load.get((source, target), 0.0)
+        busy = math.fsum(
+            self.prices.busy.get(end, 0.0)
+            for end in (source, target)
+            if self.problem.device[end].transfers == "occupy"
+        )
+        second = self.waiting + self.prices.load.get((source, target), 0.0) + busy
         return math.fsum(
             (
-                (self.waiting + load) * (tensor.bytes / link.bytes_per_second),
+                second * tensor.seconds_at(link.bytes_per_second),
                 self.prices.joule.get(source, 0.0) * (tensor.bytes * link.send_joules_per_byte),
                 self.prices.joule.get(target, 0.0) * (tensor.bytes * link.receive_joules_per_byte),
                 self.prices.dollar * (tensor.bytes * link.dollars_per_byte),
@@ -308,6 +314,7 @@ class _StreamCharges:
         """Lay the arcs of every charge of the stream."""
         replies = tuple(self.replies())
         self.places()
+        self.share()
         self.steps(
             {b.producer for reply in replies for b in reply.brought if b.producer is not None}
         )
@@ -328,6 +335,12 @@ class _StreamCharges:
             if device != self.stream.origin:
                 self.graph.when(self.node(0), side, self.latency(self.stream.origin, device))
 
+    def share(self) -> None:
+        """Keep together the layers that share a device."""
+        for group in self.problem.groups(self.stream):
+            for one, other in itertools.pairwise(self.nodes((*group, group[0]))):
+                self.graph.apart(one, NEAR, other, math.inf)
+
     def steps(self, brought: set[int]) -> None:
         """Charge each change of device between consecutive layers.
 
@@ -343,7 +356,7 @@ class _StreamCharges:
                 self.graph.apart(self.node(index), side, self.node(index + 1), charge)
 
     def send(self, tensor: Tensor, producer: int) -> None:
-        """Charge a tensor's bytes once where it is read, and where it returns."""
+        """Charge a tensor's way once where it is read, and where it returns."""
         for side, source in enumerate(self.graph.devices):
             target = self.graph.devices[1 - side]
             returned = self.returned(tensor) and source != self.stream.origin

@@ -250,8 +250,8 @@ def maximum_flow(network: FlowNetwork) -> dict[Arc, int]:
     Highest-label preflow-push: on sparse graphs of 3,000 to 10,000 layers networkx's other exact
     methods for whole numbers took up to 60 times longer (Boykov-Kolmogorov) or more (Dinitz).
     """
-    import networkx as nx  # type: ignore[import-untyped]  # ships no types
-    from networkx.algorithms.flow import preflow_push  # type: ignore[import-untyped]
+    import networkx as nx
+    from networkx.algorithms.flow import preflow_push
 
     graph: Any = nx.DiGraph()
     graph.add_nodes_from(range(network.nodes))

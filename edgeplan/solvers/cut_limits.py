@@ -54,7 +54,7 @@ def limits(problem: Problem) -> Iterator[Limit]:
                 allowed=stream.deadline_seconds,
                 unit="s",
             )
-    for name in cut_devices(problem) or ():
+    for name in cut_devices(problem) or ():  # nothing is kept elsewhere
         if math.isfinite(problem.device[name].memory_bytes):
             yield Limit(
                 place=f"the memory of device '{name[:80]}'",
@@ -62,8 +62,7 @@ def limits(problem: Problem) -> Iterator[Limit]:
                 allowed=problem.device[name].memory_bytes,
                 unit="B",
             )
-    if problem.capacity == "utilisation":
-        yield from _load_limits(problem)
+    yield from _load_limits(problem)
     yield from _spending_limits(problem)
 
 
@@ -81,28 +80,33 @@ def _largest_memory(problem: Problem, device: str) -> float:
 
 
 def _load_limits(problem: Problem) -> Iterator[Limit]:
-    """Yield the caps on the busy shares of devices and shared links."""
-    for name in cut_devices(problem) or ():
-        device = problem.device[name]
+    """Yield the caps on the busy shares of devices and links, and the minimum rate at each."""
+    resources: list[tuple[str, float, dict[str, StreamPrices]]] = []
+    for device in problem.devices:
         prices = {
-            s.name: StreamPrices(busy={name: s.rate_per_second / device.replicas})
+            s.name: StreamPrices(busy={device.name: s.rate_per_second / device.replicas})
             for s in problem.streams
         }
-        yield Limit(
-            place=f"the utilisation cap of device '{name[:80]}'",
-            largest=build(problem, Prices(streams=prices)).largest(),
-            allowed=device.utilisation_cap,
-            unit="busy",
-        )
+        resources.append((f"device '{device.name[:80]}'", device.utilisation_cap, prices))
     for link in problem.links:
-        if link.contention == "shared":
+        if problem.loads(link):
             ends = (link.source, link.target)
             prices = {s.name: StreamPrices(load={ends: s.rate_per_second}) for s in problem.streams}
+            resources.append((f"link '{link.name[:80]}'", link.utilisation_cap, prices))
+    capped = problem.capacity == "utilisation"
+    rated = math.isfinite(problem.budgets.period_seconds)
+    for name, cap, prices in resources if capped or rated else ():
+        largest = build(problem, Prices(streams=prices)).largest()
+        if capped:
             yield Limit(
-                place=f"the utilisation cap of link '{link.name[:80]}'",
-                largest=build(problem, Prices(streams=prices)).largest(),
-                allowed=link.utilisation_cap,
-                unit="busy",
+                place=f"the utilisation cap of {name}", largest=largest, allowed=cap, unit="busy"
+            )
+        if rated:
+            yield Limit(
+                place=f"the minimum rate at {name}",
+                largest=largest / problem.total_rate,
+                allowed=problem.budgets.period_seconds,
+                unit="s per request",
             )
 
 

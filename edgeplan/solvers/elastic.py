@@ -176,7 +176,7 @@ class Elastic:
         class Shares(Units):
             """Units of a program whose objective is a price of shares: about 1 as it is."""
 
-            objective = 1.0  # type: ignore[assignment]  # a constant in place of a property
+            objective = 1.0
 
         # Limits count as met where the evaluator says so; rules are stated anew below.
         stated = with_tolerance(opened or problem)

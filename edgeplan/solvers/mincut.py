@@ -105,9 +105,15 @@ class MinCut:
                 f"layers may run on {len(usable)} devices ({_names(usable)}), and a cut is between "
                 "two: use the solver 'highs'"
             )
-        # INTEGRATOR: further reasons (a throughput objective, contiguous parts, a least rate)
-        # go here. Layers that share a device need none: arcs without limit both ways in
-        # `cut_graph.build` (`graph.apart(a, NEAR, b, inf)` and `graph.apart(b, NEAR, a, inf)`).
+        if problem.objective.period_price:
+            reasons.append(
+                "the objective weighs throughput, which is a largest load and no sum of charges: "
+                "use the solver 'highs' or 'cp-sat'"
+            )
+        if problem.contiguous:
+            reasons.append(
+                "contiguous parts are asked for, which a cut does not keep: use the solver 'highs'"
+            )
         if reasons:
             return tuple(reasons)
         reasons.extend(

@@ -14,8 +14,13 @@ from edgeplan.solvers.result import Solver
 _PLACES: Mapping[str, tuple[str, str]] = {
     "highs": ("edgeplan.solvers.highs", "Highs"),
     "enumerate": ("edgeplan.solvers.enumerate", "Enumerator"),
+    "chain": ("edgeplan.solvers.chain", "Chain"),
     "mincut": ("edgeplan.solvers.mincut", "MinCut"),
+    "ideals": ("edgeplan.solvers.ideals", "Ideals"),
     "cp-sat": ("edgeplan.solvers.cpsat", "CpSat"),
+    "scip": ("edgeplan.solvers.pyomo_solvers", "Scip"),
+    "cbc": ("edgeplan.solvers.pyomo_solvers", "Cbc"),
+    "gurobi": ("edgeplan.solvers.pyomo_solvers", "Gurobi"),
     "greedy": ("edgeplan.solvers.baselines", "Greedy"),
 }
 """Module and class by name."""
@@ -23,7 +28,7 @@ _PLACES: Mapping[str, tuple[str, str]] = {
 AUTO = "auto"
 """Not a solver: `choose` names one."""
 
-COMMON_OPTIONS = frozenset({"time_limit", "gap", "threads", "seed"})
+COMMON_OPTIONS = frozenset({"time_limit", "gap", "threads", "seed", "alone"})
 """Options that may be given for any solver; one that has no use for it does not see it."""
 
 ENUMERABLE_ROUTES = 2_000
@@ -52,7 +57,7 @@ def solvers() -> Mapping[str, type[Solver]]:
     Examples
     --------
     >>> list(solvers())
-    ['highs', 'enumerate', 'mincut', 'cp-sat', 'greedy']
+    ['highs', 'enumerate', 'chain', 'mincut', 'ideals', 'cp-sat', 'scip', 'cbc', 'gurobi', 'greedy']
     """
     return _Lazy()
 
@@ -138,17 +143,28 @@ def choose(problem: Problem) -> tuple[str, str]:
     if routes <= ENUMERABLE_ROUTES and plans <= ENUMERABLE_PLANS:
         return "enumerate", f"all {plans:,} plans can be tried, which proves the answer"
     for name, why in _SPECIAL.items():
-        try:
-            solver = get(name)
-        except SolverUnavailableError:
-            continue
-        if not solver.unsupported(problem):
+        if _usable(name) and not get(name).unsupported(problem):
             return name, why
+    # It supports every discrete problem; where it is by far the best is in one class.
+    from edgeplan.solvers.pipeline_problem import reasons_against
+
+    if _usable("cp-sat") and not reasons_against(problem):
+        return "cp-sat", "throughput of one stream: CP-SAT between good plans and a bound by prices"
     return "highs", "there are too many plans to try them all, and no special case fits"
+
+
+def _usable(name: str) -> bool:
+    """Say whether a solver is installed, without loading the others."""
+    try:
+        return _class(name).availability().available
+    except SolverUnavailableError:
+        return False
 
 
 _SPECIAL: Mapping[str, str] = {
     "mincut": "two devices and no limit that binds: the best plan is a minimum cut",
+    "chain": "one stream along a chain of cuts: the best plan is a shortest path",
+    "ideals": "contiguous throughput: a dynamic program over the graph's ideals is exact",
 }
 """Exact special cases with the reason for taking them, the fastest first."""
 

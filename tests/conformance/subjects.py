@@ -16,6 +16,8 @@ HEURISTICS = frozenset({"greedy"})
 """They need not find the optimum, and claim no bound."""
 ORACLE = "enumerate"
 """Whose answers the others must give."""
+GENERAL = frozenset({"highs", "cp-sat", ORACLE})
+"""Not for one class of problem."""
 SOLVERS = registry.available()
 EXACT = tuple(name for name in SOLVERS if name not in HEURISTICS)
 OTHERS = tuple(name for name in EXACT if name != ORACLE)
@@ -29,6 +31,23 @@ def supports(solver: str, problem: Problem) -> bool:
 def supporters(*problems: Problem) -> list[str]:
     """The exact solvers that support all of some problems."""
     return [name for name in EXACT if all(supports(name, problem) for problem in problems)]
+
+
+def cheap(number: int, *problems: Problem) -> str:
+    """One solver that supports all of some problems, and is quick on small ones.
+
+    A special case where there is one (in turn, by the number, where there are several), else
+    the registry's choice for the first, or the enumerator where that fits the first only.
+    """
+    special = [
+        name
+        for name in OTHERS
+        if name not in GENERAL and all(supports(name, problem) for problem in problems)
+    ]
+    if special:
+        return special[number % len(special)]
+    chosen, _ = registry.choose(problems[0])
+    return chosen if all(supports(chosen, problem) for problem in problems) else ORACLE
 
 
 def best_baseline(problem: Problem) -> Plan | None:

@@ -15,7 +15,6 @@ from edgeplan.solvers.baselines import baselines
 from edgeplan.solvers.enumerate import Enumerator, enumerate_routes
 from edgeplan.solvers.result import Stop
 from tests.conformance.subjects import (
-    CLASSES,
     OTHERS,
     best_baseline,
     difference,

@@ -193,6 +193,13 @@ def assignments(raw: dict, problem: Problem, rng: random.Random) -> Iterable[dic
         yield {node: devices[sum(place >= cut for cut in cuts)] for place, node in enumerate(order)}
 
 
+def check_links(problem: Problem) -> None:
+    """Links take no time of their own and carry no load."""
+    for link in problem.links:
+        assert (link.latency_seconds, link.bytes_per_second) == (0.0, math.inf)
+        assert link.contention == "none"
+
+
 def test_a_small_graph_by_hand(tmp_path):
     problem = imported("dnn-partitioning", SMALL_GRAPH, tmp_path, name="small")
     assert problem.name == "small"
@@ -216,6 +223,7 @@ def test_a_small_graph_by_hand(tmp_path):
     assert [device.transfers for device in problem.devices] == ["occupy", "occupy", "free_port"]
     assert [device.memory_bytes for device in problem.devices] == [100.0, 100.0, math.inf]
     assert len(problem.links) == 6
+    check_links(problem)
     assert (problem.capacity, problem.contiguous) == ("none", False)
     assert problem.objective == Objective(latency=0.0, throughput=1.0)
 
@@ -500,6 +508,10 @@ def test_a_small_generalised_assignment_by_hand(tmp_path):
     problem = imported("assignment", SMALL_GENERALISED, tmp_path)
     assert [d.memory_bytes for d in problem.devices] == [3.0, 9.5, math.inf]
     assert [d.name for d in problem.devices] == ["device-1", "device-2", "source"]
+    assert [(link.source, link.target) for link in problem.links] == [
+        ("source", "device-1"), ("source", "device-2"),
+    ]  # fmt: skip
+    check_links(problem)
     network = problem.network["request-3"]
     assert [network.memory_bytes(0, d) for d in ("device-1", "device-2")] == [3, 6]
     assert network.costs["device-1"].seconds == (7.0,)
@@ -743,13 +755,14 @@ def test_all_faults_are_told_at_once(tmp_path):
     raw["maxSizePerFPGA"] = -1
     raw["nodes"][0]["size"] = "large"
     raw["nodes"][2]["cpuLatency"] = -4
-    raw["edges"][0]["cost"] = None
+    raw["edges"][1]["cost"] = None
     raw["edges"][3]["destId"] = 31
+    raw["edges"].append({"sourceId": 10, "destId": 5, "cost": 0.25})
     with pytest.raises(InputError) as caught:
         imported("dnn-partitioning", raw, tmp_path)
     assert [fault.place for fault in caught.value.faults] == [
-        "maxSizePerFPGA", "nodes[0].size", "nodes[2].cpuLatency", "edges[0].cost",
-        "edges[3].destId",
+        "maxSizePerFPGA", "nodes[0].size", "nodes[2].cpuLatency", "edges[1].cost",
+        "edges[3].destId", "edges",
     ]  # fmt: skip
 
 

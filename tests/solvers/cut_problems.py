@@ -75,8 +75,9 @@ def pin(layer, *devices):
 def varied(seed):
     """A problem without limits on two devices (of at most three), with everything else.
 
-    More results, also such with readers; inputs at home on either device or on a third one,
-    which may be the origin too; devices that cost by being on.
+    More results, also such with readers; layers that share a device; stated transfer times;
+    inputs at home on either device or on a third one, which may be the origin too; devices that
+    cost by being on.
     """
     chance = random.Random(seed)
     kind = chance.choice(("two-device", "dag", "multi-input", "chain"))
@@ -92,7 +93,11 @@ def varied(seed):
         dataclasses.replace(
             network,
             tensors=tuple(
-                dataclasses.replace(tensor, output=tensor.output or chance.random() < 0.35)
+                dataclasses.replace(
+                    tensor,
+                    output=tensor.output or chance.random() < 0.35,
+                    transfer_seconds=chance.uniform(1e-3, 0.1) if chance.random() < 0.2 else None,
+                )
                 for tensor in network.tensors
             ),
         )
@@ -111,9 +116,15 @@ def varied(seed):
             for link in donor.links
             if "third" in (name[link.source], name[link.target])
         )
+    groups = {
+        network.name: (tuple(layer.name for layer in chance.sample(network.layers, 2)),)
+        for network in networks
+        if len(network.layers) > 1
+    }
     streams = tuple(
         dataclasses.replace(
             stream,
+            together=groups.get(stream.network, ()) if chance.random() < 0.3 else (),
             # A private input must not lie just anywhere.
             privacy=None if third else stream.privacy,
             origin="third" if third and chance.random() < 0.4 else stream.origin,

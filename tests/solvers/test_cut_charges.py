@@ -7,6 +7,7 @@ import random
 import pytest
 
 from edgeplan.model.evaluate import evaluate
+from edgeplan.model.network import Tensor
 from edgeplan.model.problem import (
     Budgets,
     LayerRule,
@@ -68,13 +69,75 @@ def test_each_plan_has_a_cut_that_is_its_price():
     assert min(seen.values()) > 0, seen
 
 
+def tensor(name, producer, *consumers, output=True):
+    return Tensor(name=name, bytes=16, producer=producer, consumers=consumers, output=output)
+
+
+IN = tensor("in", None, 0, output=False)
+# Results that readers may bring to the origin: tensors; names of results that are not a cut with
+# the graph inputs at home at the origin, and on b.
+RESULTS = {
+    "two of one layer, both read by the next": (
+        (IN, tensor("t", 0, 1), tensor("u", 0, 1), tensor("v", 1, output=False)),
+        ((), ()),
+    ),
+    "one after the other": ((IN, tensor("t", 0, 1), tensor("u", 1, 2), tensor("v", 2)), ((), ())),
+    "… and nothing else returns": (
+        (IN, tensor("t", 0, 1), tensor("u", 1, 2), tensor("v", 2, output=False)),
+        ((), ()),
+    ),
+    "two inputs with the same readers": (
+        (tensor("in", None, 0, 1), tensor("mask", None, 0, 1), tensor("t", 1)),
+        ((), ()),
+    ),
+    "two inputs with other readers": (
+        (tensor("in", None, 0), tensor("mask", None, 1), tensor("t", 1, output=False)),
+        ((), ()),
+    ),
+    "an input that nothing reads": (
+        (IN, tensor("mask", None), tensor("t", 0, 1, 2), tensor("u", 2, output=False)),
+        (("t",), ()),
+    ),
+    "read by the last layer, whose result returns": (
+        (IN, tensor("t", 0, 2), tensor("u", 1, 2), tensor("v", 2)),
+        ((), ()),
+    ),
+    "made with another that nothing reads": (
+        (IN, tensor("t", 0, 2), tensor("u", 0), tensor("v", 2, output=False)),
+        ((), ()),
+    ),
+    "read by one later layer": (
+        (IN, tensor("t", 0, 2), tensor("u", 1), tensor("v", 2, output=False)),
+        (("t",), ("t",)),
+    ),
+    "read by two": (
+        (IN, tensor("t", 0, 1, 2), tensor("u", 1, output=False), tensor("v", 2, output=False)),
+        (("t",), ("t",)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_with_readers(name):
+    tensors, unsolvable = RESULTS[name]
+    homes = ({}, {item.name: "b" for item in tensors if item.producer is None})
+    for where, expected in zip(homes, unsolvable, strict=True):
+        problem = two(tensors, homes=where)
+        found = unsolvable_results(problem, objective_prices(problem))
+        assert tuple(result for _, result in found) == expected
+        dearer = [cut_of(problem, plan) - price_of(problem, plan) for plan in all_plans(problem)]
+        assert min(dearer) == pytest.approx(0, abs=1e-12)
+        assert (max(dearer) > 1e-12) == bool(found)
+
+
 @pytest.mark.long
 def test_each_of_many_plans_has_a_cut_that_is_its_price():
     print(compare_all_plans(range(10_000, 13_000), most=64))  # noqa: T201  # for `make test-long`
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_no_plan_asks_more_of_a_limit_than_was_bounded(seed):
+@pytest.mark.parametrize("transfers", ["links", "occupy"])
+def test_no_plan_asks_more_of_a_limit_than_was_bounded(transfers, seed):
     """Each limit, set to a little less than its bound says, is broken by no plan."""
     problem = varied(seed)
     loose = dataclasses.replace(
@@ -82,15 +145,22 @@ def test_no_plan_asks_more_of_a_limit_than_was_bounded(seed):
         capacity="utilisation",
         streams=tuple(dataclasses.replace(s, deadline_seconds=1e9) for s in problem.streams),
         devices=tuple(
-            dataclasses.replace(d, memory_bytes=1e15, power_budget_watts=1e9)
+            dataclasses.replace(d, memory_bytes=1e15, power_budget_watts=1e9, transfers=transfers)
             for d in problem.devices
         ),
-        budgets=Budgets(power_watts=1e9, dollars_per_hour=1e9),
+        budgets=Budgets(power_watts=1e9, dollars_per_hour=1e9, min_rate_per_second=1e-9),
     )
     bounds = {limit.place: limit.largest * (1 + 1e-9) for limit in limits(loose)}
-    kinds = ("deadline", "memory", "utilisation cap", "power budget", "money budget")
+    kinds = (
+        "deadline",
+        "memory",
+        "utilisation cap",
+        "power budget",
+        "money budget",
+        "minimum rate",
+    )
     assert all(any(kind in place for place in bounds) for kind in kinds)
-    unlimited = dataclasses.replace(problem, capacity="none")
+    unlimited = dataclasses.replace(loose, capacity="none")
     for plan in all_plans(problem):
         price = evaluate(unlimited, plan)
         if not price.feasible:
@@ -99,12 +169,14 @@ def test_no_plan_asks_more_of_a_limit_than_was_bounded(seed):
             assert stream.latency_seconds <= bounds[f"the deadline of stream '{stream.name}'"]
         for load in price.devices:
             assert load.watts <= bounds[f"the power budget of device '{load.name}'"]
+            assert load.utilisation <= bounds[f"the utilisation cap of device '{load.name}'"]
+            assert load.period_seconds <= bounds[f"the minimum rate at device '{load.name}'"]
             if load.name in cut_devices(problem):
-                assert load.utilisation <= bounds[f"the utilisation cap of device '{load.name}'"]
                 assert load.memory_bytes <= bounds[f"the memory of device '{load.name}'"]
         for load, link in zip(price.links, problem.links, strict=True):
             if link.contention == "shared":
                 assert load.utilisation <= bounds[f"the utilisation cap of link '{load.name}'"]
+                assert load.period_seconds <= bounds[f"the minimum rate at link '{load.name}'"]
         assert math.fsum(load.watts for load in price.devices) <= bounds["the power budget"]
         hourly = math.fsum(
             3600 * s.rate_per_second * p.cost_dollars

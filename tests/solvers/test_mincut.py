@@ -152,6 +152,24 @@ BY_HAND = {
     ),
     "an input at home far away": (lambda: two(homes={"in": "b"}), "bb", 0.9375),
     "… first layer near": (lambda: two(homes={"in": "b"}, pins=(pin("l0", "o"),)), "ob", 2.3125),
+    "layers that share a device": (
+        lambda: two(together=(("l1", "l0"),), pins=(pin("l0", "o"),)),
+        "oo",
+        2.0,
+    ),
+    # t takes 1/2 s over any link, so ob 1, 1/8 + 1/2, 1/4, 1/4 + 1/16 = 2.1875.
+    "a stated transfer time": (
+        lambda: two(
+            (
+                Tensor(name="in", bytes=64, producer=None, consumers=(0,)),
+                Tensor(name="t", bytes=32, producer=0, consumers=(1,), transfer_seconds=0.5),
+                Tensor(name="out", bytes=16, producer=1, output=True),
+            ),
+            pins=(pin("l0", "o"), pin("l1", "b")),
+        ),
+        "ob",
+        2.1875,
+    ),
     "no results back": (lambda: two(returns=False), "bb", 0.875),
     "no way back": (lambda: two(links=(0,)), "oo", 2.0),
     "no way there": (lambda: two(links=(1,)), "oo", 2.0),
@@ -269,6 +287,23 @@ REFUSED = {
         "there is one device",
     ),
     "a result with a later reader": (lambda: two(LATER_READ_RESULT), "result 't' of stream 's'"),
+    "throughput": (lambda: two(objective=Objective(throughput=0.1)), "weighs throughput"),
+    "contiguous": (
+        lambda: dataclasses.replace(two(), contiguous=True),
+        "contiguous parts are asked for",
+    ),
+    "a minimum rate": (
+        lambda: two(o={"replicas": 8}, budgets=Budgets(min_rate_per_second=2.1)),
+        "minimum rate at device 'b' may be exceeded",
+    ),
+    "a device that transfers occupy": (
+        lambda: two(
+            o={"replicas": 8},
+            b={"utilisation_cap": 0.45, "transfers": "occupy"},
+            capacity="utilisation",
+        ),
+        "utilisation cap of device 'b' may be exceeded",
+    ),
     "deadline": (lambda: two(deadline_seconds=2.1), "deadline of stream 's' may be exceeded"),
     "memory": (lambda: two(b={"memory_bytes": 209}), "memory of device 'b' may be exceeded"),
     "capacity": (
@@ -312,6 +347,14 @@ TAKEN = {
     "deadline": lambda: two(deadline_seconds=4.0),
     "memory exactly enough": lambda: two(b={"memory_bytes": 210}),
     "capacity for all of it": lambda: two(o={"replicas": 4}, capacity="utilisation"),
+    "a minimum rate exactly met": lambda: two(
+        o={"replicas": 4}, budgets=Budgets(min_rate_per_second=2.0)
+    ),
+    "a device with a free port": lambda: two(
+        up={"utilisation_cap": 0.01},
+        o={"transfers": "free_port", "replicas": 4},
+        capacity="utilisation",
+    ),
     "link exactly enough": lambda: two(
         up={"utilisation_cap": 0.1875}, o={"replicas": 4}, capacity="utilisation"
     ),

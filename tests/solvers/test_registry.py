@@ -35,12 +35,15 @@ def test_choosing_loads_neither_pyomo_nor_highspy():
 
 
 def test_the_list():
-    assert list(registry.solvers()) == ["highs", "enumerate", "greedy"]
-    assert len(registry.solvers()) == 3
+    assert list(registry.solvers()) == [
+        *("highs", "enumerate", "chain", "mincut", "ideals", "cp-sat", "scip", "cbc", "gurobi"),
+        "greedy",
+    ]
+    assert len(registry.solvers()) == 10
     assert registry.solvers()["enumerate"] is Enumerator
     assert registry.solvers()["greedy"] is Greedy
     with pytest.raises(KeyError):
-        registry.solvers()["gurobi"]
+        registry.solvers()["oracle"]
 
 
 def test_each_solver_is_filed_under_its_own_name():
@@ -68,9 +71,9 @@ def test_other_unknown_options_are_all_named():
     ]
 
 
-@pytest.mark.parametrize("name", ["gurobi", "", "auto", "x" * 1000])
+@pytest.mark.parametrize("name", ["oracle", "", "auto", "x" * 1000])
 def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(InputError, match="known: highs, enumerate, greedy") as error:
+    with pytest.raises(InputError, match="known: highs, enumerate, chain") as error:
         registry.get(name)
     assert len(str(error.value)) < 250
 
@@ -101,7 +104,8 @@ def test_small_discrete_problems_are_enumerated():
 
 def test_large_or_split_problems_go_to_highs():
     name, why = registry.choose(random_problem(1, kind="dag", layers=30, devices=4, tight=False))
-    assert (name, why) == ("highs", "there are too many plans to try them all")
+    assert name == "highs"
+    assert "too many plans" in why
     name, why = registry.choose(random_problem(1, splittable=True))
     assert name == "highs"
     assert "split" in why

@@ -1,6 +1,7 @@
 """Everything that is printed for people, by what it shows."""
 
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
+from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
 from edgeplan.cli.tables.instances import instance
 from edgeplan.cli.tables.plans import certified, decision, loads, plan, stages, totals, violations
 from edgeplan.cli.tables.profiles import profile
@@ -14,9 +15,12 @@ __all__ = [
     "console",
     "decision",
     "facts",
+    "in_file",
+    "infeasibility",
     "instance",
     "loads",
     "plan",
+    "plan_explanation",
     "profile",
     "run_report",
     "say",

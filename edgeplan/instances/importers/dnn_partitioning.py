@@ -45,7 +45,6 @@ from edgeplan.instances.importers.tree import (
     whole,
 )
 from edgeplan.instances.units import cut
-from edgeplan.model.errors import InputError
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.problem import Device, Link, Objective, Problem, Stream
 
@@ -126,8 +125,8 @@ def import_dnn_partitioning(tree: Plain, name: str) -> Imported:
     # A node that could not be identified may be the one that an edge names.
     unsure = not nodes or len(nodes) < len(entries) or any(node.identity is None for node in nodes)
     outputs = _outputs(items(header["edges"], "edges", faults), nodes, faults, unsure=unsure)
+    order = _topological(nodes, outputs, faults)
     faults.check()
-    order = _topological(nodes, outputs)
 
     devices = (
         *(
@@ -268,9 +267,11 @@ def _outputs(
         node = nodes[source]
         if source == target:
             faults.note(place, f"leads from node {node.shown} to itself")
+            continue
         if (source, target) in seen:
             faults.note(place, f"joins the same nodes as {seen[source, target]}")
-        seen.setdefault((source, target), place)
+            continue
+        seen[source, target] = place
         stated, where = first.setdefault(source, (seconds, place))
         if stated != seconds:
             faults.note(
@@ -288,13 +289,12 @@ def _outputs(
     }
 
 
-def _topological(nodes: Sequence[_Node], outputs: Mapping[int, _Output]) -> list[int]:
+def _topological(
+    nodes: Sequence[_Node], outputs: Mapping[int, _Output], faults: Faults
+) -> list[int]:
     """Return the node indices in a topological order, earlier in the file first where free.
 
-    Raises
-    ------
-    InputError
-        If the edges go round in a circle; it is shown.
+    Edges that go round in a circle are a fault, which shows one.
     """
     sources: dict[int, set[int]] = {index: set() for index in range(len(nodes))}
     for source, output in outputs.items():
@@ -322,9 +322,7 @@ def _topological(nodes: Sequence[_Node], outputs: Mapping[int, _Output]) -> list
         circle = back[back.index(here) :][::-1]
         steps = [nodes[index].shown for index in (*circle, circle[0])]
         told = [*steps[:4], "…", steps[-1]] if len(steps) > 6 else steps
-        raise InputError.at(
-            "edges", f"go round in a circle of {len(circle)} nodes: {' -> '.join(told)}"
-        )
+        faults.note("edges", f"go round in a circle of {len(circle)} nodes: {' -> '.join(told)}")
     return order
 
 

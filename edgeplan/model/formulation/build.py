@@ -163,10 +163,9 @@ def _rule(program: Program, equation: Equation) -> Callable[..., Any]:
 def _order(network: Network, route: tuple[str, ...], devices: tuple[str, ...]) -> dict[str, int]:
     """Return a position for each device so that tensors move forward; empty where none does."""
     after: dict[str, set[str]] = {d: set() for d in devices}
-    for tensor in network.tensors:
-        if tensor.producer is not None:
-            made = route[tensor.producer]
-            after[made].update(route[c] for c in tensor.consumers if route[c] != made)
+    for made, read in {(route[a], route[b]) for a, b in network.edges}:
+        if made != read:
+            after[made].add(read)
     order: dict[str, int] = {}
     while rest := [d for d in devices if d not in order]:
         free = [d for d in rest if not any(d in after[other] for other in rest)]

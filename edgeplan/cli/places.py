@@ -1,0 +1,80 @@
+"""Where a statement of a problem stands in the user's file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgeplan.explain.items import Part
+    from edgeplan.instances.document import Place, Plain
+
+
+@dataclass(frozen=True)
+class FilePlaces:
+    """Translates the places of a problem's statements into those of its file.
+
+    A file may list devices and streams instead of naming them, and one of its links may stand
+    for both directions.
+
+    Parameters
+    ----------
+    tree
+        The file's content.
+    lines
+        Line numbers by place, where known.
+    """
+
+    tree: Mapping[str, Plain] = field(default_factory=dict)
+    lines: Mapping[Place, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> FilePlaces:
+        """Return the places of an instance file that was read without a fault."""
+        from edgeplan.instances.document import read_document
+
+        document = read_document(path)
+        tree = document.value if isinstance(document.value, dict) else {}
+        return cls(tree, document.lines)
+
+    def place(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """Return a place as the file has it."""
+        kind, *rest = parts
+        section = self.tree.get(str(kind))
+        if kind in ("devices", "streams") and isinstance(section, list) and rest:
+            for index, item in enumerate(section):
+                if isinstance(item, dict) and item.get("name") == rest[0]:
+                    return (kind, index, *rest[1:])
+        if kind == "links" and isinstance(section, list) and rest:
+            made = -1
+            for index, item in enumerate(section):
+                made += 2 if isinstance(item, dict) and item.get("both") is True else 1
+                if made >= int(rest[0]):
+                    return (kind, index, *rest[1:])
+        if kind == "networks" and isinstance(section, dict) and rest:
+            network = section.get(str(rest[0]))
+            if isinstance(network, dict) and "profiles" in network:
+                return (kind, rest[0], "profiles")
+        return parts
+
+    def where(self, parts: tuple[Part, ...]) -> str:
+        """Return a place of the file as text.
+
+        Examples
+        --------
+        >>> FilePlaces({"devices": [{"name": "cam"}]}).where(("devices", "cam", "memory"))
+        'devices[0].memory'
+        """
+        from edgeplan.instances.document import show_place
+
+        return show_place(self.place(parts))
+
+    def line(self, parts: tuple[Part, ...]) -> int | None:
+        """Return the line of a place; of what it is part of where the file does not state it."""
+        place = self.place(parts)
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines[place] if place else None
