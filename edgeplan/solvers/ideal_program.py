@@ -20,12 +20,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeplan.solvers.graph_orders import topological_orders
 from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
 from edgeplan.solvers.result import Stop
 
@@ -33,6 +34,8 @@ Words = NDArray[np.uint64]
 
 IDEALS_LIMIT = 200_000
 """So many ideals take about 3 s to list; the transitions between them take minutes."""
+ROUNDING = 1e-12
+"""Relative: what the same sum may be off when it is added up in another order."""
 STATES_LIMIT = 50_000_000
 """Ideals × counts of used devices: 8 bytes each for the value, 4 for the way back."""
 
@@ -141,13 +144,38 @@ class _Search:
         if reduced.groups < gathered.groups:
             self._chains(reduced)
             reduced = reduced.below(self.value, contiguous=True)
-        ideals = list_ideals(reduced, limit, self.clock.check)
+        elif reduced.groups > gathered.groups:
+            # Memory binds: idle groups cannot be merged without loss. They can as a relaxation.
+            if not self._spilled(limit):
+                return
+            reduced = self.pipeline.below(self.value, contiguous=True)
+        self._program(reduced, self._list(reduced, limit))
+        self._raise_bound(self.value)
+
+    def _spilled(self, limit: int) -> bool:
+        """Bound by moving idle groups as if memory were free; say whether a gap remains.
+
+        First with the memory limits, for a better plan; then each byte beyond a limit at what a
+        plan saves at most by keeping it elsewhere, for the bound.
+        """
+        for spills in (False, True):
+            gathered = self.pipeline.gather(self.value, contiguous=True)
+            ideals = self._list(gathered, limit)
+            least = self._program(gathered, ideals, spills=spills)
+        if least >= self.value * (1 - ROUNDING):
+            least = self.value
+        self._raise_bound(least)
+        return self.bound < self.value
+
+    def _list(self, pipeline: Pipeline, limit: int) -> list[int]:
+        ideals = list_ideals(pipeline, limit, self.clock.check)
+        self.ideals += limit if ideals is None else len(ideals)
         if ideals is None:
-            self.ideals = limit
             raise _EndedError(Stop.WORK_LIMIT)
-        self.ideals = len(ideals)
-        self._program(reduced, ideals)
-        self.bound = self.value
+        return ideals
+
+    def _raise_bound(self, bound: float) -> None:
+        self.bound = max(self.bound, min(bound, self.value))
         self._report()
 
     def offer(self, assignment: Ints) -> None:
@@ -187,20 +215,28 @@ class _Search:
                 sets.add(members)
         self._program(pipeline, list(sets))
 
-    def _program(self, pipeline: Pipeline, ideals: Sequence[int]) -> None:
-        """Run the recursion over the ideals given; keep the plan if it beats the one in hand."""
+    def _program(self, pipeline: Pipeline, ideals: Sequence[int], *, spills: bool = False) -> float:
+        """Run the recursion over the ideals given; keep the plan if it beats the one in hand.
+
+        Returns
+        -------
+        float
+            The least value in reach, or that of the plan in hand where there is nothing less.
+        """
         if not np.isfinite(pipeline.least_seconds).all():
             # Some group runs nowhere, or on no device below the value in hand.
-            return
-        table = _Table(pipeline, ideals, self.value, self.clock)
+            return self.value
+        before = self.value
+        spill = pipeline.spill_seconds_per_byte if spills else math.inf
+        table = _Table(pipeline, ideals, self.value, self.clock, spill)
         try:
             assignment = table.run()
         finally:
             self.states += table.states
             self.transitions += table.transitions
         if assignment is not None:
-            layers = _lift(pipeline, assignment, self.pipeline)
-            self.offer(layers)
+            self.offer(_lift(pipeline, assignment, self.pipeline))
+        return min(before, table.least)
 
 
 def _lift(pipeline: Pipeline, assignment: Ints, original: Pipeline) -> Ints:
@@ -214,8 +250,14 @@ class _Table:
     """best(ideal, used), filled forward in the order of the ideals' least seconds."""
 
     def __init__(
-        self, pipeline: Pipeline, ideals: Sequence[int], value: float, clock: _Clock
+        self,
+        pipeline: Pipeline,
+        ideals: Sequence[int],
+        value: float,
+        clock: _Clock,
+        spill: float,
     ) -> None:
+        self.spill = spill
         self.pipeline, self.clock, self.value = pipeline, clock, value
         self.states = self.transitions = 0
         groups = pipeline.groups
@@ -334,12 +376,16 @@ class _Table:
         load = seconds[targets] - seconds[index]
         if self.pipeline.occupy[device]:
             load = load + busy
+        if memory is not None:
+            over = memory[targets] - memory[index] - self.pipeline.capacity_bytes[device]
+            if math.isinf(self.spill):
+                load = np.where(over > 0, np.inf, load)
+            elif self.pipeline.occupy[device]:
+                load = load + np.maximum(over, 0.0) * self.spill
         load = load / self.pipeline.replicas[device]
         fits = load < self.value
         if cannot is not None:
             fits &= cannot[targets] == cannot[index]
-        if memory is not None:
-            fits &= memory[targets] - memory[index] <= self.pipeline.capacity_bytes[device]
         self.transitions += len(targets)
         targets, load = targets[fits], load[fits]
         origin = index * len(self.classes) + number
@@ -352,6 +398,11 @@ class _Table:
             chosen = targets[better]
             self.best[chosen, state + stride] = reached[better]
             self.origin[chosen, state + stride] = origin
+
+    @property
+    def least(self) -> float:
+        """The least value of all groups on the devices; ``inf`` where none is in reach."""
+        return float(self.best[-1].min())
 
     def _plan(self) -> Ints | None:
         last = self.best[-1]
@@ -421,76 +472,3 @@ def list_ideals(
                 return None
         level = larger
     return list(found)
-
-
-def topological_orders(pipeline: Pipeline) -> Iterator[list[int]]:
-    """Yield some topological orders of an acyclic pipeline.
-
-    Layer order, depth first, breadth first, and the one that always cuts the least seconds;
-    depth and breadth first from the other end too.
-    """
-    cut = _least_cut(pipeline)
-    yield _order(pipeline.before, pipeline.after, lambda group, _: group)
-    yield _order(pipeline.before, pipeline.after, lambda _, clock: -clock)
-    yield _order(pipeline.before, pipeline.after, lambda _, clock: clock)
-    yield _order(pipeline.after, pipeline.before, lambda _, clock: -clock)[::-1]
-    yield _order(pipeline.after, pipeline.before, lambda _, clock: clock)[::-1]
-    yield cut
-
-
-def _order(
-    before: Sequence[frozenset[int]],
-    after: Sequence[frozenset[int]],
-    rank: Callable[[int, int], int],
-) -> list[int]:
-    """Return the order that takes of the groups that can come next the one of least rank.
-
-    ``rank`` is given the group and the moment at which it became ready.
-    """
-    import heapq
-
-    missing = [len(groups) for groups in before]
-    ready = [(rank(group, 0), group) for group, count in enumerate(missing) if not count]
-    heapq.heapify(ready)
-    order: list[int] = []
-    while ready:
-        _, group = heapq.heappop(ready)
-        order.append(group)
-        for following in sorted(after[group]):
-            missing[following] -= 1
-            if not missing[following]:
-                heapq.heappush(ready, (rank(following, len(order)), following))
-    return order
-
-
-def _least_cut(pipeline: Pipeline) -> list[int]:
-    """Return the order that adds the group after which the least seconds are cut."""
-    missing = [len(groups) for groups in pipeline.before]
-    unread = [set(tensor.consumers) for tensor in pipeline.tensors]
-    made: list[list[int]] = [[] for _ in range(pipeline.groups)]
-    read: list[list[int]] = [[] for _ in range(pipeline.groups)]
-    for index, tensor in enumerate(pipeline.tensors):
-        made[tensor.producer].append(index)
-        for consumer in tensor.consumers:
-            read[consumer].append(index)
-
-    def change(group: int) -> float:
-        opened = sum(pipeline.tensors[index].seconds for index in made[group])
-        closed = sum(
-            pipeline.tensors[index].seconds for index in read[group] if unread[index] == {group}
-        )
-        return opened - closed
-
-    ready = {group for group, count in enumerate(missing) if not count}
-    order: list[int] = []
-    while ready:
-        group = min(sorted(ready), key=change)
-        ready.remove(group)
-        order.append(group)
-        for index in read[group]:
-            unread[index].discard(group)
-        for following in pipeline.after[group]:
-            missing[following] -= 1
-            if not missing[following]:
-                ready.add(following)
-    return order

@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeplan.solvers.graph_orders import cycles
+
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
 
@@ -83,6 +85,10 @@ class Pipeline:
         What crosses between groups; no two with the same producer and the same consumers.
     group_of
         For each layer of the original problem its group: the way back.
+    spill_seconds_per_byte
+        Where idle groups were merged as if memory were free (`gather`): a plan that kept bytes
+        of them elsewhere, against a memory limit, had at least so much load on that device for
+        each byte. ``inf`` where nothing was.
 
     Examples
     --------
@@ -109,6 +115,7 @@ class Pipeline:
     replicas: Floats
     tensors: tuple[SharedTensor, ...]
     group_of: Ints = field(repr=False)
+    spill_seconds_per_byte: float = math.inf
 
     @staticmethod
     def of(problem: Problem) -> Pipeline:
@@ -204,7 +211,7 @@ class Pipeline:
             for tensor in self.tensors
             for consumer in tensor.consumers
         }
-        return not _cycles(self.devices, ((a, b) for a, b in edges if a != b))
+        return not cycles(self.devices, ((a, b) for a, b in edges if a != b))
 
     def expand(self, assignment: Sequence[int] | Ints) -> Ints:
         """Return the device of each layer of the original problem."""
@@ -279,7 +286,7 @@ class Pipeline:
         around a cycle it must stay.
         """
         labels = np.arange(self.groups)
-        for cycle in _cycles(
+        for cycle in cycles(
             self.groups, ((a, b) for b, before in enumerate(self.before) for a in before)
         ):
             labels[list(cycle)] = cycle[0]
@@ -315,7 +322,9 @@ class Pipeline:
         """Do as `below`, as if memory were free; its limits then apply to the merged groups.
 
         Not exact where memory binds: plans that keep an idle group away from its neighbour to
-        save memory there are lost. Every plan that is left is one of this pipeline.
+        save memory there are lost. Every plan that is left is one of this pipeline. What such
+        a plan would have paid is kept as `spill_seconds_per_byte`: moving idle groups to their
+        neighbours brings bytes to a device, and takes at least so much load off it.
         """
         free = dataclasses.replace(self, capacity_bytes=np.full(self.devices, math.inf))
         free = free._merge(limit, contiguous=contiguous)
@@ -402,16 +411,19 @@ class Pipeline:
             for consumer in tensor.consumers:
                 read[consumer].append(tensor)
         label = _Labels(self.groups)
+        spill = self.spill_seconds_per_byte
         touched: set[int] = set()
         for group in np.flatnonzero(idle & light.all(axis=1)).tolist():
-            partner = _partner(group, made[group], read[group])
+            partner, saved = _partner(group, made[group], read[group])
             # One merge at a time around each group: the next round sees the new neighbours.
             around = {group, *self.before[group], *self.after[group]}
             if partner is None or around & touched or not (able[group] >= able[partner]).all():
                 continue
             label.join(partner, group)
             touched |= around
-        return self.contract(label.roots())
+            if size := float(self.memory_bytes[group].max()):
+                spill = min(spill, saved / size)
+        return dataclasses.replace(self.contract(label.roots()), spill_seconds_per_byte=spill)
 
 
 def merged_tensors(tensors: Iterable[SharedTensor]) -> tuple[SharedTensor, ...]:
@@ -426,18 +438,22 @@ def merged_tensors(tensors: Iterable[SharedTensor]) -> tuple[SharedTensor, ...]:
     )
 
 
-def _partner(group: int, made: list[SharedTensor], read: list[SharedTensor]) -> int | None:
-    """Return the neighbour that an idle group may join; see `Pipeline.merge_idle`."""
+def _partner(
+    group: int, made: list[SharedTensor], read: list[SharedTensor]
+) -> tuple[int | None, float]:
+    """Return the neighbour that an idle group may join, and what that saves; see `merge_idle`."""
     makes = math.fsum(tensor.seconds for tensor in made)
     reads = math.fsum(tensor.seconds for tensor in read)
     consumers = {consumer for tensor in made for consumer in tensor.consumers}
     if len(consumers) == 1 and reads <= makes:
-        return consumers.pop()
+        return consumers.pop(), makes - reads
     producers = {tensor.producer for tensor in read}
-    alone = all(tensor.consumers == (group,) for tensor in read)
-    if len(producers) == 1 and (makes == 0 or (alone and makes <= reads)):
-        return producers.pop()
-    return None
+    if len(producers) == 1:
+        if all(tensor.consumers == (group,) for tensor in read) and makes <= reads:
+            return producers.pop(), reads - makes
+        if makes == 0:
+            return producers.pop(), 0.0
+    return None, 0.0
 
 
 class _Labels:
@@ -457,51 +473,3 @@ class _Labels:
 
     def roots(self) -> list[int]:
         return [self.root(group) for group in range(len(self.parent))]
-
-
-def _cycles(count: int, edges: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Return the strongly connected components with more than one node (Tarjan, iterative)."""
-    after: list[list[int]] = [[] for _ in range(count)]
-    for source, target in edges:
-        after[source].append(target)
-    index = [-1] * count
-    low = [0] * count
-    on_stack = [False] * count
-    stack: list[int] = []
-    found: list[list[int]] = []
-    clock = 0
-    for start in range(count):
-        if index[start] >= 0:
-            continue
-        work = [(start, iter(after[start]))]
-        index[start] = low[start] = clock
-        clock += 1
-        stack.append(start)
-        on_stack[start] = True
-        while work:
-            node, rest = work[-1]
-            for target in rest:
-                if index[target] < 0:
-                    index[target] = low[target] = clock
-                    clock += 1
-                    stack.append(target)
-                    on_stack[target] = True
-                    work.append((target, iter(after[target])))
-                    break
-                if on_stack[target]:
-                    low[node] = min(low[node], index[target])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == index[node]:
-                    component = []
-                    while True:
-                        top = stack.pop()
-                        on_stack[top] = False
-                        component.append(top)
-                        if top == node:
-                            break
-                    if len(component) > 1:
-                        found.append(component)
-    return found

@@ -199,6 +199,10 @@ class _Boxstep:
         center = self.best.copy()
         while not self.ended():
             ruled_out, center = self._try(trial, center)
+            if not ruled_out:
+                # Prices that do not rule the trial out rule out most of what is below it.
+                for points in (_FINE, 10 * _FINE):
+                    self._raise_bound(center, points)
             if ruled_out is None:
                 return
             if not ruled_out:
@@ -212,14 +216,17 @@ class _Boxstep:
         for points in (_FINE, 10 * _FINE):
             if self.sweep.best_sets(prices, trial, points, 0)[0] <= 0:
                 return False
-            bound = self.sweep.bound(prices, self.value, points)
-            if bound > self.bound:
-                self.bound, self.best = bound, prices.copy()
-                if self.on_bound is not None:
-                    self.on_bound(bound)
+            self._raise_bound(prices, points)
             if self.bound >= trial * (1 - 2 * ROUNDING):
                 return True
         return False
+
+    def _raise_bound(self, prices: Floats, points: int) -> None:
+        bound = self.sweep.bound(prices, self.value, points)
+        if bound > self.bound:
+            self.bound, self.best = bound, prices.copy()
+            if self.on_bound is not None:
+                self.on_bound(bound)
 
     def _try(self, trial: float, center: Floats) -> tuple[bool | None, Floats]:
         """Return whether prices rule a value out (``None``: no time), and the best prices."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeplan.solvers.ideal_program import topological_orders
+from edgeplan.solvers.graph_orders import topological_orders
 from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
 
 STATES_LIMIT = 300

@@ -9,7 +9,8 @@ from edgeplan.instances.generators.problems import random_problem
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.problem import Budgets, Objective
 from edgeplan.solvers.enumerate import Enumerator
-from edgeplan.solvers.ideal_program import list_ideals, solve_contiguous, topological_orders
+from edgeplan.solvers.graph_orders import topological_orders
+from edgeplan.solvers.ideal_program import list_ideals, solve_contiguous
 from edgeplan.solvers.ideals import Ideals
 from edgeplan.solvers.pipeline import SharedTensor
 from edgeplan.solvers.result import Stop
