@@ -44,6 +44,8 @@ BOUND_ROUNDING = 1e-7
 """Share taken off CBC's bounds, which it prints with eight or nine digits."""
 GAP_SHARE = 0.5
 """Share of the gap that the solver gets: the rest is for its tolerances and the rounding."""
+MOST_EXCLUDED = 100
+"""Plans that the solver's tolerances let pass and the evaluator does not, before giving up."""
 
 Ended = Literal["optimal", "infeasible", "limit", "interrupted", "failed"]
 
@@ -183,8 +185,8 @@ class _ThroughPyomo(ABC):
         given = [] if hint is None else formulation.values(hint)
         for variable, value in given:
             variable.set_value(value)
-        message = ""
-        for presolve in (True, False):
+        presolve, message, excluded = True, "", 0
+        while True:
             if stop is not None and stop.is_set():
                 return Stop.INTERRUPTED, False, None, message or "stopped before it ran"
             seconds = ends - time.monotonic()
@@ -193,17 +195,22 @@ class _ThroughPyomo(ABC):
             claim = self._claim(
                 formulation.model, seconds, hint=bool(given) and presolve, presolve=presolve
             )
-            found = claim.value is not None and held.offer(formulation.extract(claim.value))
             if claim.ended == "infeasible":
                 if not presolve:
                     return Stop.COMPLETED, True, None, "infeasible with presolve and without"
+                presolve = False  # an unchecked claim is not made (DESIGN §6)
                 message = "infeasible with presolve; stopped before it was checked without"
                 continue
-            bound = None if claim.bound is None else claim.bound * formulation.objective_unit
+            plan = None if claim.value is None else formulation.extract(claim.value)
+            found = plan is not None and held.offer(plan)
             if not presolve and found:
                 text = f"{self.name} claimed that no plan exists, and found one without presolve"
                 return Stop.FAILED, False, None, text
-            if claim.ended == "optimal" and not found and hint is None:
+            if claim.ended == "optimal" and not found:
+                if plan is not None and excluded < MOST_EXCLUDED and _exclude(formulation, plan):
+                    excluded += 1
+                    message = f"{excluded} plans broke a limit by a hair; stopped before the next"
+                    continue
                 text = f"the plan that {self.name} calls optimal breaks a limit; {claim.message}"
                 return Stop.FAILED, False, None, text
             stops = {
@@ -211,9 +218,13 @@ class _ThroughPyomo(ABC):
                 "limit": Stop.TIME_LIMIT,
                 "interrupted": Stop.INTERRUPTED,
             }
-            text = claim.message if presolve else f"{message}; {claim.message}"
+            bound = None if claim.bound is None else claim.bound * formulation.objective_unit
+            text = claim.message
+            if excluded:
+                text += f"; {excluded} plan{'s' * (excluded > 1)} excluded"
+            if not presolve:
+                text = f"infeasible with presolve, not checked without; {text}"
             return stops.get(claim.ended, Stop.FAILED), False, bound, text
-        raise AssertionError("the second run returns")
 
     def _certificate(self, problem: Problem, solver: str, reason: str) -> Certificate:
         routes = max(stream.route_limit for stream in problem.streams)
@@ -229,6 +240,24 @@ class _ThroughPyomo(ABC):
                 ("integrality", FEASIBILITY_TOLERANCE),
             ),
         )
+
+
+def _exclude(formulation: Formulation, plan: Plan) -> bool:
+    """Forbid a plan; return whether that can be done: not where its fractions may change."""
+    import pyomo.environ as pyo
+
+    if formulation.program.sets.split:
+        return False
+    model = formulation.model
+    if not hasattr(model, "excluded"):
+        model.excluded = pyo.ConstraintList()
+    places = [
+        formulation.program.chosen(s, 1, layer, d)
+        for s, routes in plan.routes.items()
+        for layer, d in enumerate(routes[0].devices)
+    ]
+    model.excluded.add(sum(places) <= len(places) - 1)
+    return True
 
 
 class _Held:

@@ -149,12 +149,42 @@ def test_a_bound_above_a_plan_in_hand_is_a_failure():
     assert result.plan == known
 
 
-def test_an_optimum_that_breaks_a_limit_is_a_failure():
-    result = Rote(answers=[module._Claim("optimal", slow, 0.0, "fine")]).solve(two_machines())
+def test_an_optimum_that_breaks_a_limit_is_excluded_by_name():
+    wrong, right = (module._Claim("optimal", plan, 0.0, "fine") for plan in (slow, fast))
+    result = Rote(answers=[wrong, right]).solve(two_machines())
+    assert result.stop is Stop.COMPLETED
+    assert result.plan.routes["s"] == (Route(devices=("fast",)),)
+    assert "1 plan excluded" in result.message
+
+
+def test_an_optimum_that_breaks_a_limit_is_a_failure_at_last(monkeypatch):
+    monkeypatch.setattr(module, "MOST_EXCLUDED", 2)
+    wrong = module._Claim("optimal", slow, 0.0, "fine")
+    solver = Rote(answers=[wrong, wrong, wrong])
+    result = solver.solve(two_machines())
+    assert len(solver.asked) == 3
     assert result.stop is Stop.FAILED
     assert result.plan is None
     assert result.bound is None
     assert "breaks a limit" in result.message
+
+
+def test_a_split_that_breaks_a_limit_is_a_failure():
+    def all_slow(variable):
+        return float(variable.name in ("choose[s,1,0,slow]", "fraction[s,1]"))
+
+    wrong = module._Claim("optimal", all_slow, 0.0, "fine")
+    result = Rote(answers=[wrong]).solve(due(0.55, splittable=True))
+    assert result.stop is Stop.FAILED
+    assert "breaks a limit" in result.message
+
+
+@pytest.mark.parametrize("solver", INSTALLED)
+def test_a_plan_that_breaks_a_limit_by_a_hair_is_not_the_answer(solver):
+    result = solver().solve(due(1 / (1 + 1.1e-6)))
+    assert result.stop is Stop.COMPLETED, result.message
+    assert result.plan.routes["s"] == (Route(devices=("fast",)),)
+    assert result.claimed_objective == pytest.approx(1.0)
 
 
 def test_a_point_at_the_time_limit_that_is_no_plan_is_dropped():
