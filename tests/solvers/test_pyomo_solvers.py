@@ -16,6 +16,7 @@ from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Route, whole
 from edgeplan.model.problem import Device, Link, Objective, Problem, Stream
 from edgeplan.solvers import pyomo_solvers as module
+from edgeplan.solvers import through_pyomo as base
 from edgeplan.solvers.baselines import baselines
 from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.highs import Highs
@@ -81,11 +82,11 @@ def due(deadline: float, *, splittable: bool = False) -> Problem:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rote(module._ThroughPyomo):
+class Rote(base.ThroughPyomo):
     name: ClassVar[str] = "rote"
     install: ClassVar[str] = "pip install rote"
 
-    answers: list[module._Claim] = dataclasses.field(default_factory=list)
+    answers: list[base.Claim] = dataclasses.field(default_factory=list)
     asked: list[tuple[bool, bool]] = dataclasses.field(default_factory=list)
 
     @classmethod
@@ -100,7 +101,7 @@ class Rote(module._ThroughPyomo):
         return self.answers.pop(0)
 
 
-NONE = module._Claim("infeasible", None, None, "none")
+NONE = base.Claim("infeasible", None, None, "none")
 
 
 def fast(variable):
@@ -112,7 +113,7 @@ def slow(variable):
 
 
 def test_a_plan_is_priced_by_the_evaluator_and_the_claim_is_named():
-    solver = Rote(answers=[module._Claim("optimal", fast, 0.0, "fine")], gap=1e-5)
+    solver = Rote(answers=[base.Claim("optimal", fast, 0.0, "fine")], gap=1e-5)
     moments = []
     result = solver.solve(two_machines(), on_progress=moments.append)
     assert result.stop is Stop.COMPLETED
@@ -132,7 +133,7 @@ def test_a_plan_is_priced_by_the_evaluator_and_the_claim_is_named():
 def test_a_bound_is_in_the_objectives_units_and_not_above_the_plan():
     # The unit of the objective is 1 $ here: the next power of two of what is known.
     known = whole(two_machines(), {"s": "fast"})
-    solver = Rote(answers=[module._Claim("limit", fast, 1.0 + 1e-7, "late")])
+    solver = Rote(answers=[base.Claim("limit", fast, 1.0 + 1e-7, "late")])
     result = solver.solve(two_machines(), start=known)
     assert result.stop is Stop.TIME_LIMIT
     assert result.bound == result.claimed_objective == pytest.approx(1.0)
@@ -141,7 +142,7 @@ def test_a_bound_is_in_the_objectives_units_and_not_above_the_plan():
 
 def test_a_bound_above_a_plan_in_hand_is_a_failure():
     known = whole(two_machines(), {"s": "fast"})
-    result = Rote(answers=[module._Claim("limit", fast, 1.5, "late")]).solve(
+    result = Rote(answers=[base.Claim("limit", fast, 1.5, "late")]).solve(
         two_machines(), start=known
     )
     assert result.stop is Stop.FAILED
@@ -150,7 +151,7 @@ def test_a_bound_above_a_plan_in_hand_is_a_failure():
 
 
 def test_an_optimum_that_breaks_a_limit_is_excluded_by_name():
-    wrong, right = (module._Claim("optimal", plan, 0.0, "fine") for plan in (slow, fast))
+    wrong, right = (base.Claim("optimal", plan, 0.0, "fine") for plan in (slow, fast))
     result = Rote(answers=[wrong, right]).solve(two_machines())
     assert result.stop is Stop.COMPLETED
     assert result.plan.routes["s"] == (Route(devices=("fast",)),)
@@ -158,8 +159,8 @@ def test_an_optimum_that_breaks_a_limit_is_excluded_by_name():
 
 
 def test_an_optimum_that_breaks_a_limit_is_a_failure_at_last(monkeypatch):
-    monkeypatch.setattr(module, "MOST_EXCLUDED", 2)
-    wrong = module._Claim("optimal", slow, 0.0, "fine")
+    monkeypatch.setattr(base, "MOST_EXCLUDED", 2)
+    wrong = base.Claim("optimal", slow, 0.0, "fine")
     solver = Rote(answers=[wrong, wrong, wrong])
     result = solver.solve(two_machines())
     assert len(solver.asked) == 3
@@ -173,7 +174,7 @@ def test_a_split_that_breaks_a_limit_is_a_failure():
     def all_slow(variable):
         return float(variable.name in ("choose[s,1,0,slow]", "fraction[s,1]"))
 
-    wrong = module._Claim("optimal", all_slow, 0.0, "fine")
+    wrong = base.Claim("optimal", all_slow, 0.0, "fine")
     result = Rote(answers=[wrong]).solve(due(0.55, splittable=True))
     assert result.stop is Stop.FAILED
     assert "breaks a limit" in result.message
@@ -188,7 +189,7 @@ def test_a_plan_that_breaks_a_limit_by_a_hair_is_not_the_answer(solver):
 
 
 def test_a_point_at_the_time_limit_that_is_no_plan_is_dropped():
-    result = Rote(answers=[module._Claim("limit", slow, 0.25, "late")]).solve(two_machines())
+    result = Rote(answers=[base.Claim("limit", slow, 0.25, "late")]).solve(two_machines())
     assert result.stop is Stop.TIME_LIMIT
     assert result.plan is None
     assert result.bound == pytest.approx(0.25, rel=1)
@@ -213,7 +214,7 @@ def test_a_claim_against_a_known_plan_is_a_failure():
 
 
 def test_a_claim_that_falls_without_presolve_is_a_failure():
-    found = module._Claim("optimal", fast, 1.0, "fine")
+    found = base.Claim("optimal", fast, 1.0, "fine")
     result = Rote(answers=[NONE, found]).solve(two_machines())
     assert result.stop is Stop.FAILED
     assert result.bound is None
@@ -222,7 +223,7 @@ def test_a_claim_that_falls_without_presolve_is_a_failure():
 
 
 def test_a_claim_that_could_not_be_checked_is_not_made():
-    late = module._Claim("limit", None, None, "late")
+    late = base.Claim("limit", None, None, "late")
     result = Rote(answers=[NONE, late]).solve(two_machines())
     assert result.stop is Stop.TIME_LIMIT
     assert not result.infeasible
