@@ -418,6 +418,7 @@ def totals(problem: Problem, evaluation: Evaluation) -> None:
 
 
 def layer_names(network: Network, first: int, stop: int) -> str:
+    """Return the layers of a stage by number and name, the middle left out."""
     names = [clean_text(layer.name, 34) for layer in network.layers[first:stop]]
     if len(names) == len(network.layers) and len(names) > 1:
         return f"all {len(names)}"
