@@ -100,7 +100,14 @@ def command(
         why = _why_infeasible(problem, result, threads, seed, stop)
     written = None
     if output is not None and result.plan is not None:
-        write_plan(result.plan, output, problem=problem, about=about(result), claim=claim(result))
+        write_plan(
+            result.plan,
+            output,
+            problem=problem,
+            about=about(result),
+            claim=claim(result),
+            multipliers=result.multipliers,
+        )
         written = output
     if as_json:
         document = result.as_json(written)

@@ -55,7 +55,7 @@ def decision(problem: Problem, result: Result) -> None:
         pairs["throughput"] = throughput(result.evaluation)
     # A gap of rounding errors is none.
     gap = result.gap
-    pairs["gap"] = units.percent(0.0 if gap is not None and 0 <= gap < 1e-9 else gap)
+    pairs["gap"] = units.percent(0.0 if gap is not None and 0 <= gap < 1e-8 else gap)
     if (saved := _saved(result)) is not None:
         pairs["saved"] = saved
     pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
@@ -359,6 +359,8 @@ def certified(problem: Problem, found: Certified, claim: Claim) -> None:
     objective = _objective_unit(problem.objective)
     if found.certificate is not None:
         basis = str(found.certificate)
+        if not found.rechecked:
+            basis = f"{basis} (so says the file; not recomputed here)"
     elif claim.bound is None:
         basis = "none: the plan's file claims no bound"
     else:
