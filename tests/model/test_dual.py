@@ -488,10 +488,17 @@ def test_a_device_keeps_what_pays_in_the_order_of_activations():
     given = Multipliers(memory={"a": 0.01}, kept={"s": {"a": (0.5, 0.5)}})
     alone = dual._device_value(problem, given, LATENCY, problem.devices[0], 0.0)
     assert alone == about(-0.3)
-    # Paid 0.15 for bytes that cost 0.1, y adds 0.05.
-    cheap = dataclasses.replace(given, memory={"a": 0.001}, kept={"s": {"a": (0.5, 0.015)}})
-    alone = dual._device_value(problem, cheap, LATENCY, problem.devices[0], 0.0)
-    assert alone == about(-0.48)
+    # At a fifth of the price y costs 0.02 + 0.18 more: paid 0.21 it is kept, 0.19 it is not.
+    for paid, value in ((0.21, -(0.5 + 0.21 - 0.04 - 0.2)), (0.19, -(0.5 - 0.04))):
+        given = Multipliers(memory={"a": 0.002}, kept={"s": {"a": (0.5, paid)}})
+        alone = dual._device_value(problem, given, LATENCY, problem.devices[0], 0.0)
+        assert alone == about(value)
+
+
+def test_bytes_that_cost_more_than_half_of_what_is_paid():
+    problem = with_device(pair(), "a", memory_bytes=1000)
+    given = Multipliers(memory={"a": 0.01}, kept={"s": {"a": (0.15, 0.0)}})
+    assert dual._device_value(problem, given, LATENCY, problem.devices[0], 0.0) == about(-0.05)
 
 
 def test_two_streams_share_what_is_kept():
@@ -515,6 +522,50 @@ def test_a_device_is_paid_for_being_on():
     assert dual_bound(problem, Multipliers()) == 0.0
     assert dual_bound(problem, Multipliers(kept={"s": {"a": (0.5, 0.5)}})) == about(1.0)
     assert dual_bound(problem, Multipliers(kept={"s": {"a": (1.0, 1.0)}})) == about(2.0 - 1.0)
+
+
+def test_being_on_takes_from_the_budget_of_money():
+    problem = with_device(pair(), "a", dollars_per_hour=360.0)
+    problem = dataclasses.replace(problem, budgets=Budgets(dollars_per_hour=180.0))
+    # a costs 0.1 $/s, 0.05 are allowed; paid for at 2 per $/s. The other way costs 0.25 more.
+    given = Multipliers(money=2.0, kept={"s": {"a": (0.1, 0.1)}})
+    assert dual_bound(problem, given) == about(2.2 - 0.1)
+    more = dataclasses.replace(given, kept={"s": {"a": (0.2, 0.2)}})
+    assert dual_bound(problem, more) == about(2.25 - 0.1 - 0.2)
+
+
+def result(problem: Problem, devices: tuple[str, ...]) -> tuple[Problem, Plan]:
+    """The problem in which t is a result and takes 1 s on links that add 1 s, and one route."""
+    network = problem.networks[0]
+    tensor = dataclasses.replace(network.tensors[0], output=True, transfer_seconds=1.0)
+    costs = {name: LayerCosts(seconds=(1.0, 1.0)) for name in ("a", "b", "c")}
+    problem = dataclasses.replace(
+        problem,
+        networks=(dataclasses.replace(network, tensors=(tensor,), costs=costs),),
+        devices=tuple(Device(name=name, transfers="occupy") for name in "abc"),
+        links=tuple(
+            Link(source=a, target=b, bytes_per_second=1.0, latency_seconds=1.0)
+            for a in "abc"
+            for b in "abc"
+            if a != b
+        ),
+    )
+    plan = Plan(routes={"s": (Route(devices=devices),)})
+    return pinned(problem, plan), plan
+
+
+def test_a_result_that_the_origin_reads_is_not_returned():
+    problem, plan = result(pair(), ("b", "a"))
+    # Two layers, two changes of device, the tensor once.
+    assert evaluate(problem, plan).objective == 5.0
+    assert dual_bound(problem, Multipliers()) == about(5.0)
+
+
+def test_a_result_that_goes_two_ways_occupies_its_maker_once():
+    problem, plan = result(pair(objective=PERIOD), ("b", "c"))
+    # b computes for 1 s and sends for 1 s.
+    assert evaluate(problem, plan).devices[1].period_seconds == 2.0
+    assert dual_bound(problem, Multipliers(device_period={"b": 1.0})) == about(2.0)
 
 
 # --- tolerances and rounding
