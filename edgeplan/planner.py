@@ -223,7 +223,8 @@ def _worth_recomputing(standing: Certified, found: SolverResult) -> bool:
     """Whether a bound stands on a solver's word alone, and time is left to look for a proof."""
     certificate = standing.certificate
     claimed = certificate is not None and not certificate.proved
-    return claimed and standing.objective is not None and found.stop is not Stop.INTERRUPTED
+    known = standing.objective is not None or found.infeasible
+    return claimed and known and found.stop is not Stop.INTERRUPTED
 
 
 def _supporting(problem: Problem, solver: Solver) -> Solver:
