@@ -503,7 +503,7 @@ def test_the_label_limit_keeps_plan_and_bound(labels_only):
     total = labels_made(done)
     assert total > 1000
     bounds = []
-    for limit in range(0, total, total // 12):
+    for limit in range(0, total, total // 8):
         result = dataclasses.replace(labels_only, label_limit=limit).solve(problem)
         assert result.stop is Stop.WORK_LIMIT
         assert not result.infeasible
