@@ -18,7 +18,7 @@ from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.model.verify import Certified, verify
 from edgeplan.solvers import registry
-from edgeplan.solvers.agreement import agreed
+from edgeplan.solvers.agreement import agreed, continued
 from edgeplan.solvers.baselines import Baseline, baselines
 from edgeplan.solvers.multipliers import best_multipliers
 from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
@@ -155,10 +155,13 @@ def plan(
 
     why = "asked for"
     common: dict[str, object] = {"gap": gap, "threads": threads, "seed": seed}
+    auto = solver == registry.AUTO
     if isinstance(solver, str):
-        if solver == "auto":
+        options = common
+        if auto:
             solver, why = registry.choose(problem)
-        solver = _supporting(problem, registry.get(solver, time_limit=time_limit, **common))
+            options = {**common, **registry.AUTO_OPTIONS.get(solver, {})}
+        solver = _supporting(problem, registry.get(solver, time_limit=time_limit, **options))
     second = None
     if witness is not None:
         # Both are looked up before either works: a wrong name shows at once.
@@ -169,6 +172,14 @@ def plan(
     _supporting(problem, solver)
     start = best.plan if best else None
     found = _solved(solver, problem, start, on_progress, stop)
+    if auto and found.stop is Stop.WORK_LIMIT:
+        name = registry.next_best(problem, solver.name)
+        if name is not None:
+            rest = None if time_limit is None else time_limit - (time.perf_counter() - began)
+            other = registry.get(name, time_limit=rest and max(0.0, rest), **common)
+            start = found.plan or start
+            found = continued(found, _solved(other, problem, start, on_progress, stop))
+            why += f"; it gave up, and {name} went on"
     if second is not None and found.stop is not Stop.INTERRUPTED:
         if time_limit is not None:
             rest = max(0.0, time_limit - (time.perf_counter() - began))

@@ -234,3 +234,22 @@ def test_the_routes_and_their_prices_are_in_the_json(problem):
     assert priced["latency_seconds"] == pytest.approx(document["evaluation"]["latency_seconds"])
     assert {load["name"] for load in document["evaluation"]["devices"]} == {"near", "far"}
     json.dumps(document, allow_nan=False)
+
+
+def test_auto_goes_on_where_a_special_case_gives_up(monkeypatch):
+    from edgeplan.instances.generators import random_problem
+    from edgeplan.solvers import registry
+
+    hard = next(
+        problem
+        for seed in range(100)
+        for problem in (random_problem(seed, kind="chain", layers=14, devices=4, streams=1),)
+        if registry.choose(problem)[0] == "chain"
+        and registry.get("chain", label_limit=10).solve(problem).stop is Stop.WORK_LIMIT
+    )
+    monkeypatch.setattr(registry, "AUTO_OPTIONS", {"chain": {"label_limit": 10}})
+    result = plan(hard)
+    assert result.status == "optimal"
+    assert result.solver.startswith("highs")
+    assert "highs went on" in result.why
+    assert result.objective == pytest.approx(plan(hard, solver="chain").objective, rel=1e-6)

@@ -1,4 +1,4 @@
-"""What stands when two unrelated solvers have solved the same problem."""
+"""What stands when two solvers have worked on the same problem."""
 
 from __future__ import annotations
 
@@ -52,6 +52,36 @@ def agreed(first: SolverResult, second: SolverResult) -> SolverResult:
         solver=first.solver,
         seconds=first.seconds + second.seconds,
         message="; ".join(filter(None, (first.message, f"{second.solver}: {second.message}"))),
+    )
+
+
+def continued(first: SolverResult, second: SolverResult) -> SolverResult:
+    """Return what is held after a second solver went on where the first gave up.
+
+    The better plan of the two, and the higher bound with what that stands on.
+
+    Parameters
+    ----------
+    first
+        Of the solver that gave up.
+    second
+        Of the one that began from its plan.
+    """
+    stands = second
+    if not second.infeasible and first.bound is not None:
+        higher = second.bound is None or first.bound > second.bound
+        stands = first if higher else second
+    better = min(
+        (second, first), key=lambda r: (r.claimed_objective is None, r.claimed_objective or 0.0)
+    )
+    return dataclasses.replace(
+        stands,
+        stop=second.stop,
+        plan=better.plan,
+        claimed_objective=better.claimed_objective,
+        solver=second.solver,
+        seconds=first.seconds + second.seconds,
+        message=f"{first.solver} gave up ({first.message}); {second.message}",
     )
 
 

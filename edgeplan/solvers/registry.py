@@ -161,6 +161,27 @@ def _usable(name: str) -> bool:
         return False
 
 
+def next_best(problem: Problem, name: str) -> str | None:
+    """Name the solver that goes on where the one that `choose` named gave up; ``None`` for none.
+
+    Parameters
+    ----------
+    problem
+        What is to be planned.
+    name
+        The solver that used up its allowance of states or labels.
+    """
+    if name == "ideals" and _usable("cp-sat"):
+        return "cp-sat"
+    return "highs" if name in ("ideals", "chain", "enumerate") else None
+
+
+AUTO_OPTIONS: Mapping[str, Mapping[str, object]] = {
+    # Some ten seconds; where many limits bind at once HiGHS is faster from there on.
+    "chain": {"label_limit": 300_000},
+}
+"""Options of solvers where `choose` named them, so that the next best has its turn."""
+
 _SPECIAL: Mapping[str, str] = {
     "mincut": "two devices and no limit that binds: the best plan is a minimum cut",
     "chain": "one stream along a chain of cuts: the best plan is a shortest path",

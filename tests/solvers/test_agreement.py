@@ -7,7 +7,7 @@ import pytest
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
 from edgeplan.model.plan import Plan, Route
-from edgeplan.solvers.agreement import agreed
+from edgeplan.solvers.agreement import agreed, continued
 from edgeplan.solvers.result import SolverResult, Stop
 
 PLAN = Plan(routes={"s": (Route(devices=("a",)),)})
@@ -76,3 +76,21 @@ def test_infeasible_is_not_agreed_with_one_that_ran_out_of_time():
     both = agreed(result("a", infeasible=True), late)
     assert both.infeasible
     assert both.certificate.basis == "claimed"
+
+
+def test_one_that_gave_up_is_continued():
+    first = dataclasses.replace(
+        result("a", price=3.0, bound=1.0, basis="enumerated"), stop=Stop.WORK_LIMIT, message="why"
+    )
+    after = continued(first, result("b", price=2.5, bound=2.0))
+    assert (after.claimed_objective, after.bound, after.stop) == (2.5, 2.0, Stop.COMPLETED)
+    assert after.certificate.witnesses == ("b",)
+    assert "a gave up (why)" in after.message
+    low = continued(first, result("b", price=3.5, bound=0.5))
+    assert (low.claimed_objective, low.bound) == (3.0, 1.0)
+    assert low.certificate.basis == "enumerated"
+    none = continued(
+        dataclasses.replace(first, plan=None, claimed_objective=None), result("b", infeasible=True)
+    )
+    assert none.infeasible
+    assert none.bound is None
