@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgeplan import planner
 from edgeplan.instances.importers import import_file
-from edgeplan.planner import Result
+from edgeplan.result import Result
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data" / "dnn-partitioning" / "throughput"
 TOLERANCE = 1e-6

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         Problem,
         Stream,
     )
-    from edgeplan.planner import Result, plan
+    from edgeplan.planner import plan
+    from edgeplan.result import Result
 
 _HOMES = {
     "edgeplan.instances.instance": ("Instance",),
@@ -54,7 +55,8 @@ _HOMES = {
         "Problem",
         "Stream",
     ),
-    "edgeplan.planner": ("Result", "plan"),
+    "edgeplan.planner": ("plan",),
+    "edgeplan.result": ("Result",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgeplan.execution.report import RunReport
     from edgeplan.model.plan import Plan
     from edgeplan.model.profile import Profile
-    from edgeplan.planner import Result
+    from edgeplan.result import Result
 
 
 @click.command("demo")

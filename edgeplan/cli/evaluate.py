@@ -21,7 +21,7 @@ def command(instance: Path, plan: Path, as_json: bool) -> None:
     An infeasible plan is priced too: the exit code is 0, the limits are in the answer.
     """
     from edgeplan.model.evaluate import evaluate
-    from edgeplan.planner import evaluation_json
+    from edgeplan.result import evaluation_json
 
     read, chosen = load(instance, plan)
     problem = read.problem

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from edgeplan.explain import Infeasibility
     from edgeplan.model.problem import Problem
-    from edgeplan.planner import Result
+    from edgeplan.result import Result
     from edgeplan.solvers.result import Progress
 
 EXPLAIN_SECONDS = 20.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Objective, Problem
     from edgeplan.model.verify import Certified
-    from edgeplan.planner import Result
+    from edgeplan.result import Result
 
 
 def decision(problem: Problem, result: Result) -> None:
