@@ -24,8 +24,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -143,6 +142,7 @@ class _Search:
     prices: Floats | None = None
     infeasible: bool = False
     began: float = field(default_factory=time.monotonic)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(self, hint: Ints | None, *, ideals: bool, prices: bool) -> PipelineOutcome:
         rough = self.pipeline.merge_cycles() if self.contiguous else self.pipeline
@@ -191,14 +191,16 @@ class _Search:
         if self.contiguous and not self.pipeline.contiguous(assignment):
             return
         value = self.pipeline.value(assignment)
-        if value < self.value:
-            self.assignment, self.value = assignment, value
-            self._report()
+        with self.lock:  # CP-SAT's threads bring plans and bounds
+            if value < self.value:
+                self.assignment, self.value = assignment, value
+                self._report()
 
     def raise_bound(self, bound: float, basis: str) -> None:
-        if (bound := min(bound, self.value)) > self.bound:
-            self.bound, self.basis = bound, basis
-            self._report()
+        with self.lock:
+            if (bound := min(bound, self.value)) > self.bound:
+                self.bound, self.basis = bound, basis
+                self._report()
 
     def _report(self) -> None:
         if self.on_progress is not None:
@@ -392,10 +394,7 @@ class _CpSat:
     def run(self) -> None:
         search, program = self.search, self.program
         self._hint()
-        with self._watched():
-            status = self.solver.solve(program.model, self._callback())
-        if self.interrupted is not None:
-            raise self.interrupted
+        status = self._solve()
         if status in (self.statuses.OPTIMAL, self.statuses.FEASIBLE):
             self._take([self.solver.value(literal) for row in program.on for literal in row])
             self._bound(self.solver.best_objective_bound)
@@ -405,8 +404,6 @@ class _CpSat:
             search.raise_bound(search.value, "claimed")
         elif status == self.statuses.UNKNOWN:
             self._bound(self.solver.best_objective_bound)
-
-    interrupted: BaseException | None = None
 
     def _hint(self) -> None:
         search, program = self.search, self.program
@@ -442,28 +439,42 @@ class _CpSat:
             self.improved = time.monotonic()
 
     def _bound(self, units: float) -> None:
-        # Sums of so many roundings down; each load is off by less than a unit for each term.
+        # Every number was rounded down, so the units of the best plan are at least as many;
+        # the last factor is for the division and the product.
         if math.isfinite(units):
-            self.search.raise_bound(math.ceil(units - 1e-6) * self.program.unit, "claimed")
+            least = math.ceil(units - 1e-6) * self.program.unit * (1 - 1e-12)
+            self.search.raise_bound(least, "claimed")
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Stop CP-SAT when asked to, or when it finds nothing better any more."""
-        over = threading.Event()
+    def _solve(self) -> Any:
+        """Run CP-SAT beside a watch: it ends when asked to, or when nothing better comes.
 
-        def watch() -> None:
-            while not over.wait(0.05):
+        In a thread of its own, so that Ctrl-C is noticed at once and the plan in hand is kept.
+        """
+        self.solver.best_bound_callback = self._bound
+        self.solver.parameters.catch_sigint_signal = False
+        ended: list[Any] = []
+
+        def solve() -> None:
+            try:
+                ended.append(self.solver.solve(self.program.model, self._callback()))
+            except BaseException as error:  # noqa: BLE001 - passed on below
+                ended.append(error)
+
+        thread = threading.Thread(target=solve, daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(0.02)
                 now = time.monotonic()
                 patience = max(LEAST_STALL_SECONDS, (now - self.began) / 2)
                 stalled = self.stalls and now - self.improved > patience
                 if stalled or self.search._done():
                     self.solver.stop_search()
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        self.solver.best_bound_callback = self._bound
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
+        except KeyboardInterrupt:
+            while thread.is_alive():
+                self.solver.stop_search()
+                thread.join(0.02)
+            raise
+        if isinstance(ended[0], BaseException):
+            raise ended[0]
+        return ended[0]

@@ -1,4 +1,5 @@
 import math
+import signal
 import threading
 
 import numpy as np
@@ -99,3 +100,22 @@ def test_resnet50_by_operators_without_contiguity_is_proved():
     assert outcome.stop is Stop.COMPLETED
     assert outcome.value == pytest.approx(KNOWN["operator_resnet50"][0], rel=1e-6)
     assert outcome.bound == pytest.approx(KNOWN["operator_resnet50"][0], rel=1e-6)
+
+
+def test_ctrl_c_keeps_the_plan():
+    import _thread
+
+    def report(value: float, bound: float) -> None:
+        if math.isfinite(value) and not pressed:
+            pressed.append(value)
+            threading.Timer(0.2, _thread.interrupt_main).start()
+
+    pressed: list[float] = []
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcome = solve_pipeline(bert(5), contiguous=False, on_progress=report, prices=False)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert outcome.stop is Stop.INTERRUPTED
+    assert outcome.assignment is not None
+    assert 0 < outcome.bound <= outcome.value
