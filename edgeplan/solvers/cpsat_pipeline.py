@@ -36,10 +36,12 @@ from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
 from edgeplan.solvers.pipeline_bound import dual_bound
 from edgeplan.solvers.result import Stop
 
-UNITS = 10**8
-"""Units in the value of the plan in hand: n roundings move the bound by n / 10⁸ of it."""
+UNITS = 10**9
+"""Units in the bound at the start: n roundings move CP-SAT's bound by n / 10⁹ of it at most."""
+LARGEST_LOAD = 10**14
+"""Units in a load that no plan exceeds."""
 GAP = 2e-7
-"""Relative gap at which the search is complete: rounding alone leaves as much."""
+"""Relative gap at which the search is complete: rounding may leave as much."""
 MEMORY_UNITS = 10**9
 """Units in a device's memory; bytes are rounded down and the limit up, so that no plan is lost."""
 LEAST_STALL_SECONDS = 3.0
@@ -141,6 +143,7 @@ class _Search:
     basis: str = "even"
     prices: Floats | None = None
     infeasible: bool = False
+    exhausted: bool = False
     began: float = field(default_factory=time.monotonic)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -209,6 +212,8 @@ class _Search:
     def _closed(self) -> bool:
         if math.isinf(self.value):
             return self.infeasible
+        if self.exhausted:
+            return True
         return self.value - self.bound <= GAP * self.value
 
     def _left(self) -> float:
@@ -276,7 +281,8 @@ class _Program:
         self.pipeline = pipeline
         self.model: Any = cp_model.CpModel()
         worst = _worst(pipeline) if math.isinf(value) else value
-        self.unit = max(worst, 1e-300) / UNITS
+        # Loads must stay well within 64 bits, however far apart the largest and the least are.
+        self.unit = max(bound / UNITS, worst / LARGEST_LOAD, 1e-300)
         self.period = self.model.new_int_var(
             max(0, self.floor(bound) - 1), self.floor(worst) + 1, "period"
         )
@@ -398,6 +404,8 @@ class _CpSat:
         if status in (self.statuses.OPTIMAL, self.statuses.FEASIBLE):
             self._take([self.solver.value(literal) for row in program.on for literal in row])
             self._bound(self.solver.best_objective_bound)
+            # What gap is left is rounding.
+            search.exhausted = bool(status == self.statuses.OPTIMAL)
         elif status == self.statuses.INFEASIBLE:
             # Of plans no worse than the one in hand there are none: the one in hand is best.
             search.infeasible = math.isinf(search.value)

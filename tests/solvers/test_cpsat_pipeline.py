@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import signal
 import threading
@@ -52,8 +53,6 @@ def test_rounding_down_never_lifts_the_bound():
 
 
 def _uneven(pipeline: Pipeline, rng: np.random.Generator) -> Pipeline:
-    import dataclasses
-
     return dataclasses.replace(pipeline, seconds=pipeline.seconds * rng.uniform(0.9, 1.1) / 7e3)
 
 
@@ -119,3 +118,17 @@ def test_ctrl_c_keeps_the_plan():
     assert outcome.stop is Stop.INTERRUPTED
     assert outcome.assignment is not None
     assert 0 < outcome.bound <= outcome.value
+
+
+def test_times_that_are_far_apart_stay_within_whole_numbers():
+    pipeline = small(12)
+    seconds = pipeline.seconds.copy()
+    seconds[0] = 1e-9
+    far = dataclasses.replace(pipeline, seconds=seconds)
+    seconds = seconds.copy()
+    seconds[-1, -1] = 1e12
+    far = dataclasses.replace(far, seconds=seconds)
+    optimum = best(far, contiguous=False)
+    outcome = solve_pipeline(far, contiguous=False, workers=1, ideals=False, prices=False)
+    assert outcome.bound <= optimum <= outcome.value * (1 + 1e-9)
+    assert outcome.value == pytest.approx(optimum, rel=1e-6)
