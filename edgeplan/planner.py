@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import InputError, SolverError
 from edgeplan.model.evaluate import Evaluation, RoutePrice
+from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.model.verify import Certified, verify
 from edgeplan.solvers import registry
 from edgeplan.solvers.agreement import agreed
 from edgeplan.solvers.baselines import Baseline, baselines
+from edgeplan.solvers.multipliers import best_multipliers
 from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Result:
         Where the plan came from: the solver's name, or a baseline's where that was as good.
     message
         What the solver had to say.
+    multipliers
+        What the bound can be recomputed from, where it stands on such; else ``None``.
     """
 
     status: Status
@@ -73,6 +77,7 @@ class Result:
     baselines: tuple[Baseline, ...]
     chosen: str | None
     message: str
+    multipliers: Multipliers | None = None
 
     def as_json(self, path: Path | None = None) -> dict[str, Any]:
         """Return the machine-readable result; ``path`` is where the plan was written."""
@@ -178,6 +183,17 @@ def plan(
         # that there is no plan.
         plan_, chosen = best.plan, best.name
         standing = _certified(problem, best.plan, found, objective=None)
+    multipliers = None
+    if _worth_recomputing(standing, found):
+        dual = best_multipliers(
+            problem,
+            upper=standing.objective,
+            time_limit=min(RECOMPUTE_SECONDS, 0.1 + found.seconds / 4),
+            stop=stop,
+        )
+        recomputed = _certified(problem, plan_, found, objective=None, multipliers=dual[0])
+        if recomputed.rechecked:
+            standing, multipliers = recomputed, dual[0]
     closed = standing.gap is not None and standing.gap <= gap
     status: Status = "optimal" if closed else "feasible" if plan_ is not None else "unknown"
     return Result(
@@ -195,7 +211,19 @@ def plan(
         baselines=known,
         chosen=None if plan_ is None else chosen,
         message=found.message,
+        multipliers=multipliers,
     )
+
+
+RECOMPUTE_SECONDS = 5.0
+"""At most so long a claimed bound is sought again as one that can be recomputed."""
+
+
+def _worth_recomputing(standing: Certified, found: SolverResult) -> bool:
+    """Whether a bound stands on a solver's word alone, and time is left to look for a proof."""
+    certificate = standing.certificate
+    claimed = certificate is not None and not certificate.proved
+    return claimed and standing.objective is not None and found.stop is not Stop.INTERRUPTED
 
 
 def _supporting(problem: Problem, solver: Solver) -> Solver:
@@ -230,7 +258,12 @@ def _price(baseline: Baseline) -> float:
 
 
 def _certified(
-    problem: Problem, plan_: Plan | None, found: SolverResult, *, objective: float | None
+    problem: Problem,
+    plan_: Plan | None,
+    found: SolverResult,
+    *,
+    objective: float | None,
+    multipliers: Multipliers | None = None,
 ) -> Certified:
     """Hold what a solver claims against a plan; refuse what does not hold."""
     certified = verify(
@@ -240,6 +273,7 @@ def _certified(
         certificate=found.certificate,
         objective=objective,
         infeasible=found.infeasible,
+        multipliers=multipliers,
     )
     if not certified.holds:
         raise SolverError(

@@ -100,13 +100,19 @@ def command(
         why = _why_infeasible(problem, result, threads, seed, stop)
     written = None
     if output is not None and result.plan is not None:
-        write_plan(result.plan, output, problem=problem, about=about(result), claim=claim(result))
+        write_plan(
+            result.plan,
+            output,
+            problem=problem,
+            about=about(result),
+            claim=claim(result),
+            multipliers=result.multipliers,
+        )
         written = output
-    places = FilePlaces.read(instance)
     if as_json:
         document = result.as_json(written)
         if why is not None:
-            found = infeasibility_json(why, places)
+            found = infeasibility_json(why, FilePlaces.read(instance))
             document |= {key: found[key] for key in ("conflict", "repair", "complete")}
         print_json(document)
     else:
@@ -117,7 +123,7 @@ def command(
             tables.loads(problem, result.evaluation)
         tables.decision(problem, result)
         if why is not None:
-            tables.infeasibility(why, places)
+            tables.infeasibility(why, FilePlaces.read(instance))
             if not why.complete:
                 note("note: there was not enough time for all of it; edgeplan explain takes more")
         if written is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeplan.cli.group import FAILED
-from edgeplan.cli.load import load_file
+from edgeplan.cli.load import load_file, reading
 from edgeplan.cli.options import (
     contiguous_option,
     input_argument,
@@ -18,6 +18,7 @@ from edgeplan.cli.options import (
 )
 from edgeplan.cli.output import note, print_json
 from edgeplan.model.certificate import Claim
+from edgeplan.model.multipliers import Multipliers
 
 if TYPE_CHECKING:
     from edgeplan.instances.plans import PlanFile
@@ -36,8 +37,9 @@ def command(
     """Check PLAN on INSTANCE: every limit, its price, and the bound that its file claims.
 
     No solver is asked. The evaluator prices the plan and checks its limits; the claimed price
-    and bound are held against that, and the basis says on what the bound stands. Exit code 1:
-    the plan breaks a limit, or something claimed does not hold.
+    and bound are held against that. A bound that comes with multipliers is recomputed from them,
+    and then proved; of any other the basis says on what it is said to stand. Exit code 1: the
+    plan breaks a limit, or something claimed does not hold.
     """
     from edgeplan.model.verify import verify
 
@@ -50,12 +52,17 @@ def command(
         note("note: the plan was made for another problem: what its file claims does not count")
         claim = None
     claim = claim or Claim()
+    multipliers = Multipliers()
+    if file.multipliers is not None and claim.bound is not None:
+        with reading(plan):
+            multipliers = Multipliers.from_json(file.multipliers, problem)
     certified = verify(
         problem,
         file.plan,
         bound=claim.bound,
         certificate=claim.certificate,
         objective=claim.objective,
+        multipliers=multipliers,
     )
     evaluation = certified.evaluation
     assert evaluation is not None
@@ -67,7 +74,8 @@ def command(
                 "bound": certified.bound,
                 "gap": certified.gap,
                 "basis": certified.certificate.basis if certified.certificate else None,
-                "proved": certified.proved,
+                "proved": certified.proved and certified.rechecked,
+                "rechecked": certified.rechecked,
                 "violations": [dataclasses.asdict(v) for v in evaluation.violations],
                 "holds": certified.holds,
                 "contradictions": certified.contradictions,

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeplan.explain.checks import Answer, Checker, broken, keys
-from edgeplan.explain.items import Item, list_items, list_missing, only, without
+from edgeplan.explain.items import RULES, Item, list_items, list_missing, only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import evaluate
@@ -30,6 +30,8 @@ from edgeplan.solvers.elastic import Key
 
 _HITTING_CHECKS = 60
 """Most questions asked to make an irreducible conflict a smallest one."""
+_MOST_FACTS = 200
+"""Most links and times that may be missing for it to be looked which of them matter."""
 _HITTING_SETS = 200_000
 """Most sets of statements tried in search of one that hits all that plans break."""
 
@@ -54,7 +56,8 @@ class Conflict:
     checks
         Problems solved to find it.
     notes
-        Layers that no device may run under these statements, where it shows in that.
+        Facts that make a conflict of rules plain: layers that no device may run under them, or
+        the links and times that are missing for them to hold.
     """
 
     items: tuple[Item, ...]
@@ -97,8 +100,29 @@ def find_conflict(
         missing=filter_.missing,
         certificate=filter_.certificate,
         checks=checker.count,
-        notes=() if filter_.missing else tuple(_homeless(only(problem, filter_.current))),
+        notes=_notes(problem, filter_, on_progress),
     )
+
+
+def _notes(
+    problem: Problem, filter_: _Filter, on_progress: Callable[[str], None] | None
+) -> tuple[str, ...]:
+    """Return facts that make a conflict of rules plain: layers without a device, missing links."""
+    if filter_.missing or not filter_.complete:
+        return ()
+    ruled = only(problem, filter_.current)
+    if homeless := tuple(_homeless(ruled)):
+        return homeless
+    if not RULES.issuperset(item.kind for item in filter_.current):
+        return ()
+    facts = _Filter(ruled, filter_.checker, filter_.certificate, on_progress)
+    facts.every = facts.current = list(list_missing(ruled))
+    if len(facts.every) > _MOST_FACTS or filter_.checker.ended:
+        return ()
+    if filter_.checker.check(without(ruled, facts.every)).plan is None:
+        return ()
+    facts.shrink_by_kind()
+    return tuple(item.item for item in facts.current) if facts.complete else ()
 
 
 def _homeless(problem: Problem) -> Iterator[str]:

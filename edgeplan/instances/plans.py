@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from edgeplan.instances.codec import decode, encode
 from edgeplan.instances.document import Plain, parse_json, read_text, to_json, write_text
@@ -15,6 +16,7 @@ from edgeplan.instances.profiles import checked_body
 from edgeplan.instances.schema import PLAN_FORMAT, VERSION
 from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import Fault, InputError
+from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 
@@ -34,6 +36,9 @@ class PlanFile:
     claim
         Price and bound that the plan is said to have, for `edgeplan.model.verify.verify`; ``None``
         where the file claims nothing.
+    multipliers
+        What the claimed bound can be recomputed from (`Multipliers.from_json` reads it), or
+        ``None``.
     same_problem
         Whether the fingerprint is that of the problem given to `read_plan`; ``None`` where no
         problem was given or the file has no fingerprint.
@@ -44,6 +49,7 @@ class PlanFile:
     fingerprint: str = ""
     about: Mapping[str, object] = field(default_factory=dict)
     claim: Claim | None = None
+    multipliers: Plain = None
     same_problem: bool | None = None
 
 
@@ -82,6 +88,9 @@ def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
         faults.append(Fault("about", "must be an object"))
         about = {}
     claim: Claim | None = None
+    multipliers: Plain = None
+    if isinstance(stated := body.get("claim"), dict):
+        multipliers = stated.pop("multipliers", None)
     if "claim" in body:
         try:
             claim = decode(Claim, body.pop("claim"))
@@ -103,7 +112,7 @@ def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
     if faults:
         raise InputError(faults)
     same = None if problem is None or not print_ else print_ == fingerprint(problem)
-    return PlanFile(plan, name, print_, about, claim, same)
+    return PlanFile(plan, name, print_, about, claim, multipliers, same)
 
 
 def _problem_part(value: Plain, faults: list[Fault]) -> tuple[str, str]:
@@ -133,6 +142,7 @@ def write_plan(
     problem: Problem | None = None,
     about: Mapping[str, object] | None = None,
     claim: Claim | None = None,
+    multipliers: Multipliers | None = None,
 ) -> None:
     """Write a plan atomically; `read_plan` returns an equal one.
 
@@ -148,6 +158,8 @@ def write_plan(
         For people: anything JSON can hold (objective, bound, basis, solver, …).
     claim
         Price, bound and certificate, to be verified by whoever reads the file.
+    multipliers
+        What the bound can be recomputed from, where there is such a thing.
 
     Raises
     ------
@@ -159,7 +171,10 @@ def write_plan(
         tree["problem"] = {"name": problem.name, "fingerprint": fingerprint(problem)}
     tree.update(encode(plan))
     if claim is not None:
-        tree["claim"] = encode(claim)
+        stated = encode(claim)
+        if multipliers is not None:
+            stated["multipliers"] = cast("Plain", multipliers.as_json())
+        tree["claim"] = stated
     if about:
         try:
             tree["about"] = json.loads(json.dumps(dict(about), allow_nan=False))

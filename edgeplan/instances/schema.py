@@ -529,6 +529,12 @@ def schema(kind: str) -> dict[str, object]:
         body, definitions = json_schema(Plan), claim.pop("$defs")
         assert isinstance(definitions, dict)
         body["$defs"] = {**cast("dict[str, object]", body.get("$defs", {})), **definitions}
+        properties = claim["properties"]
+        assert isinstance(properties, dict)
+        properties["multipliers"] = {
+            "type": "object",
+            "description": "Prices of limits that the bound can be recomputed from.",
+        }
         extras = {**_PLAN_EXTRAS, "claim": claim}
         return _with_header(body, PLAN_FORMAT, "Plan of an instance", extras)
     raise InputError.at("kind", f"there is no '{units.cut(kind)}'; choose {', '.join(KINDS)}")

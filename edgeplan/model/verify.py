@@ -1,8 +1,9 @@
 """The verifier: what stands of a claim. It knows no solver, only the evaluator.
 
 The plan is priced again, every limit is checked, and the claimed objective and bound are held
-against that price. It cannot tell whether a bound is right, only whether this plan refutes it;
-on what a bound stands is the certificate's to say.
+against that price. Where multipliers come with the claim, the bound is recomputed from them: that
+much is proved here and now. Of any other bound it can only tell whether this plan refutes it; on
+what such a bound stands is the certificate's to say.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import math
 from dataclasses import dataclass
 
 from edgeplan.model.certificate import Certificate
+from edgeplan.model.dual import dual_bound
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, Evaluation, evaluate
+from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 
+WITNESS = "multipliers 1"
+"""On what a bound stands that `edgeplan.model.dual.dual_bound` recomputes."""
 ABSOLUTE_TOLERANCE = 1e-12
 """Allowed beside the relative tolerance, for prices of zero."""
 
@@ -39,6 +44,8 @@ class Certified:
         does.
     contradictions
         Every part of the claim that does not hold, in words; empty for an honest one.
+    rechecked
+        Whether the bound (or that there is no plan) was recomputed here, from multipliers.
     """
 
     evaluation: Evaluation | None
@@ -47,6 +54,7 @@ class Certified:
     gap: float | None
     certificate: Certificate | None
     contradictions: tuple[str, ...]
+    rechecked: bool = False
 
     @property
     def holds(self) -> bool:
@@ -78,6 +86,7 @@ def verify(
     certificate: Certificate | None,
     objective: float | None,
     infeasible: bool = False,
+    multipliers: Multipliers | None = None,
 ) -> Certified:
     """Hold a claim against the evaluator.
 
@@ -96,6 +105,8 @@ def verify(
         solver may round prices up), not dearer.
     infeasible
         Whether it is claimed that there is no plan.
+    multipliers
+        What a bound can be recomputed from, or ``None``.
 
     Returns
     -------
@@ -105,7 +116,7 @@ def verify(
     Raises
     ------
     InputError
-        If the plan does not speak of this problem.
+        If the plan or the multipliers do not speak of this problem.
     """
     contradictions: list[str] = []
     evaluation = None if plan is None else evaluate(problem, plan)
@@ -128,6 +139,29 @@ def verify(
             f"the plan is claimed at {objective:.9g}, but costs {evaluation.objective:.9g}"
         )
     stands = bound if bound is not None and math.isfinite(bound) else None
+    proved = None if multipliers is None else dual_bound(problem, multipliers)
+    if proved is not None and certificate is not None and WITNESS in certificate.witnesses:
+        if stands is not None and _above(stands, proved):
+            contradictions.append(
+                f"the bound is claimed at {stands:.9g}, but the multipliers prove {proved:.9g} only"
+            )
+            stands = None
+        if infeasible and math.isfinite(proved):
+            contradictions.append("the multipliers do not prove that there is no plan")
+            infeasible = False
+    if proved is not None and price is not None and _above(proved, price):
+        contradictions.append(
+            f"the multipliers prove {proved:.9g}, but this plan costs {price:.9g}: please report it"
+        )
+        proved = None
+    rechecked = False
+    if proved is not None and not infeasible and not _above(stands or 0.0, proved):
+        # Proved here, and as much as is claimed or more.
+        rechecked = proved > 0 or stands is not None
+        if rechecked:
+            certificate, stands = _recomputed(certificate), proved
+    elif proved == math.inf:
+        rechecked, certificate = True, _recomputed(certificate)
     if stands is not None and price is not None:
         if _above(stands, price):
             contradictions.append(f"the bound {stands:.9g} is above a plan that costs {price:.9g}")
@@ -148,6 +182,19 @@ def verify(
         gap=relative_gap(price, stands),
         certificate=certificate if supported else None,
         contradictions=tuple(contradictions),
+        rechecked=rechecked and supported,
+    )
+
+
+def _recomputed(claimed: Certificate | None) -> Certificate:
+    """Return the certificate of a bound that the verifier has recomputed itself."""
+    if claimed is not None and WITNESS in claimed.witnesses:
+        return claimed
+    return Certificate(
+        basis="dual",
+        witnesses=(WITNESS,),
+        bounded="these profiles and their cuts, streams dealt over any routes",
+        tolerances=(("limits, relative", RELATIVE_TOLERANCE),),
     )
 
 

@@ -126,7 +126,7 @@ class Elastic:
         """
         # The one way to run HiGHS that keeps incumbents and notices Ctrl-C.
         from edgeplan.model.formulation.arrays import compile_arrays
-        from edgeplan.solvers.highs import Highs, _Run
+        from edgeplan.solvers.highs import Highs, Run
 
         began = time.monotonic()
         formulation = self.build(problem, opened=opened)
@@ -143,7 +143,7 @@ class Elastic:
         options = Highs(gap=self.gap, threads=self.threads, seed=self.seed)
         event = stop or threading.Event()
         arrays = compile_arrays(formulation.model)
-        run = _Run(options, formulation, arrays, began, ends, None, event)
+        run = Run(options, formulation, arrays, began, ends, None, event)
         outcome = run.solve(None, presolve=True)
         if outcome.inconsistent or outcome.infeasible:
             outcome = run.solve(None, presolve=False)

@@ -134,7 +134,7 @@ class Highs:
             )
         arrays = compile_arrays(formulation.model)
         ends = math.inf if self.time_limit is None else began + self.time_limit
-        run = _Run(self, formulation, arrays, began, ends, on_progress, stop or threading.Event())
+        run = Run(self, formulation, arrays, began, ends, on_progress, stop or threading.Event())
         outcome = run.solve(start if hint is not None else None, presolve=self.presolve)
         message = ""
         if outcome.inconsistent:
@@ -193,7 +193,7 @@ class _Outcome:
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """One program on its way through HiGHS."""
 
     options: Highs

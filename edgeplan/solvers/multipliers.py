@@ -28,6 +28,7 @@ _LARGEST_BOX = 1e7
 _LOOSE = 0.5
 """Relative distance to the highest bound within the box at which the box grows."""
 _ITERATIONS = 2000
+_FEASIBILITY = 1e-9
 
 
 def best_multipliers(
@@ -91,10 +92,9 @@ def _climb(
         if plain > value:
             best, value = other, plain
     unit = max(value, 1e-3 * abs(upper or 0.0)) or dual.magnitude() or 1.0
-    master = _Master(dual, unit)
-    master.add(cuts)
+    planes = list(cuts)
     step, box, checked = 0.5, 1.0, 1.0
-    master.enlarge(box)
+    master = _Master(dual, unit, box, planes)
     for _ in range(_ITERATIONS):
         if time.monotonic() >= ends or (stop is not None and stop.is_set()):
             break
@@ -103,6 +103,11 @@ def _climb(
         highest, target = master.solve()
         if target is None:
             break
+        if 0.0 < highest < 1e-3 * unit:
+            # The unit was a guess, and far too large for the tolerances of HiGHS.
+            unit = highest
+            master = _Master(dual, unit, box, planes)
+            continue
         left = highest - value
         scale = max(abs(value), abs(upper or 0.0), 1e-9 * unit)
         if left <= _LOOSE * scale and box < _LARGEST_BOX and master.on_box(target):
@@ -114,7 +119,9 @@ def _climb(
             break
         trial = best + step * (target - best)
         found, cuts = dual.evaluate(trial)
+        planes += cuts
         master.add(cuts)
+        reached = sum(cut.at(target) for cut in cuts) - float(dual.cost @ target)
         if found > value:
             best, value = trial, found
             step = min(1.0, 1.5 * step)
@@ -122,7 +129,10 @@ def _climb(
                 checked = box
                 if math.isinf(dual_bound(dual.problem, dual.multipliers(best))):
                     break
-        elif sum(cut.at(target) for cut in cuts) >= highest - GAP * abs(highest):
+        elif highest - reached <= dual.parts * 10 * _FEASIBILITY * unit:
+            # The planes do not cut the target off (for HiGHS): nearer to it they would.
+            if step == 1.0:
+                break
             step = 1.0
         else:
             step = max(0.1, 0.7 * step)
@@ -135,7 +145,7 @@ class _Master:
     Columns are the multipliers, then one for each part of the dual function.
     """
 
-    def __init__(self, dual: DualFunction, unit: float) -> None:
+    def __init__(self, dual: DualFunction, unit: float, box: float, planes: list[Cut]) -> None:
         self.dual, self.unit = dual, unit
         # A coordinate of 1: the multiplier whose limit, or whose typical use, is worth `unit`.
         use = dual.cost.copy()
@@ -143,9 +153,9 @@ class _Master:
         use[use == 0.0] = typical[use == 0.0]
         self.scale = unit / np.where(use > 0, use, 1.0)
         self.highs = highs = quiet_highs()
-        for key, option in (("threads", 1), ("dual_feasibility_tolerance", 1e-9)):
-            highs.setOptionValue(key, option)
-        highs.setOptionValue("primal_feasibility_tolerance", 1e-9)
+        highs.setOptionValue("threads", 1)
+        for key in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+            highs.setOptionValue(key, _FEASIBILITY)
         highs.changeObjectiveSense(_maximise())
         for cost in dual.cost * self.scale / unit:
             highs.addCol(-float(cost), 0.0, 1.0, 0, np.zeros(0, np.int32), np.zeros(0))
@@ -153,6 +163,8 @@ class _Master:
             top = math.inf if part < len(dual.streams) else 0.0
             highs.addCol(1.0, -math.inf, top, 0, np.zeros(0, np.int32), np.zeros(0))
         self._add_period()
+        self.enlarge(box)
+        self.add(planes)
 
     def _add_period(self) -> None:
         """Add that the resources' shares of the period are not above its price."""

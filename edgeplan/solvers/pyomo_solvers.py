@@ -22,233 +22,21 @@ import re
 import shutil
 import subprocess
 import threading
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from edgeplan.model.certificate import Certificate
-from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate, with_tolerance
-from edgeplan.model.plan import Plan
-from edgeplan.model.problem import Problem
-from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
+from edgeplan.solvers.through_pyomo import FEASIBILITY_TOLERANCE, Claim, Ended, ThroughPyomo
 
-if TYPE_CHECKING:
-    from edgeplan.model.formulation import Formulation
-
-FEASIBILITY_TOLERANCE = 1e-9
-"""For rows and whole numbers: with defaults Pareto points were lost (DESIGN §6)."""
 BOUND_ROUNDING = 1e-7
 """Share taken off CBC's bounds, which it prints with eight or nine digits."""
 GAP_SHARE = 0.5
 """Share of the gap that the solver gets: the rest is for its tolerances and the rounding."""
 
-Ended = Literal["optimal", "infeasible", "limit", "interrupted", "failed"]
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """What a run ended with; the bound in the program's units."""
-
-    ended: Ended
-    value: Callable[[Any], float | None] | None
-    bound: float | None
-    message: str
-
 
 @dataclass(frozen=True, kw_only=True)
-class _ThroughPyomo(ABC):
-    """A solver of mixed-integer programs that Pyomo has an interface to."""
-
-    name: ClassVar[str]
-    install: ClassVar[str]
-
-    time_limit: float | None = None
-    gap: float = 1e-6
-    threads: int = 1
-    seed: int = 0
-
-    @classmethod
-    def availability(cls) -> Availability:
-        """Say whether Pyomo and the solver are installed (not whether its licence suffices)."""
-        version = cls._version() if importlib.util.find_spec("pyomo") else None
-        return Availability(
-            available=version is not None, version=version or "", install=cls.install
-        )
-
-    @classmethod
-    @abstractmethod
-    def _version(cls) -> str | None:
-        """Return the version installed, ``None`` where there is none."""
-
-    @abstractmethod
-    def _claim(self, program: Any, seconds: float, *, hint: bool, presolve: bool) -> _Claim:
-        """Run the solver once; ``hint``: the whole variables' values are a plan's."""
-
-    def unsupported(self, problem: Problem) -> tuple[str, ...]:
-        """Return nothing: the program covers every problem there is so far."""
-        return ()
-
-    def solve(
-        self,
-        problem: Problem,
-        *,
-        start: Plan | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> SolverResult:
-        """Solve a problem.
-
-        Parameters
-        ----------
-        problem
-            What is to be planned.
-        start
-            A plan to begin from; where it is feasible, a claim that there is none is refused.
-        on_progress
-            Called at the end only.
-        stop
-            Noticed before the solver runs, not while it does.
-
-        Returns
-        -------
-        SolverResult
-            With the solver's claims; the price of the plan is the evaluator's.
-        """
-        from edgeplan.model.formulation import build
-
-        began = time.monotonic()
-        held = _Held(problem)
-        if start is not None:
-            held.offer(start)
-        hint = held.plan
-        ended, infeasible, bound, message = Stop.INTERRUPTED, False, None, "interrupted"
-        try:
-            price = held.price if hint is not None else None
-            formulation = build(with_tolerance(problem), objective_hint=price)
-            if formulation.obstacles:
-                ended, message = Stop.COMPLETED, "; ".join(formulation.obstacles)
-                infeasible = True
-            else:
-                ends = math.inf if self.time_limit is None else began + self.time_limit
-                ended, infeasible, bound, message = self._rounds(
-                    formulation, held, hint, ends, stop
-                )
-        except KeyboardInterrupt:
-            pass
-        if infeasible and held.plan is not None:
-            ended, infeasible = Stop.FAILED, False
-            message = f"{self.name} claims that no plan exists, but a plan in hand is feasible"
-        if bound is not None and bound > held.price * (1 + RELATIVE_TOLERANCE):
-            ended, bound = Stop.FAILED, None
-            message = f"{self.name} claims a bound above the price of a plan in hand"
-        if bound is not None:
-            bound = min(bound, held.price)
-            if ended is Stop.COMPLETED and held.price - bound > self.gap * abs(held.price):
-                message += "; its bound stays below the price of its plan"
-        solver = f"{self.name} {self._version()}"
-        claims = infeasible or bound is not None
-        result = SolverResult(
-            stop=ended,
-            plan=held.plan,
-            claimed_objective=None if held.plan is None else held.price,
-            bound=bound,
-            infeasible=infeasible,
-            certificate=self._certificate(problem, solver, message * infeasible)
-            if claims
-            else None,
-            solver=solver,
-            seconds=time.monotonic() - began,
-            message=message,
-        )
-        if on_progress is not None:
-            on_progress(
-                Progress(
-                    seconds=result.seconds, incumbent=result.claimed_objective, bound=result.bound
-                )
-            )
-        return result
-
-    def _rounds(
-        self,
-        formulation: Formulation,
-        held: _Held,
-        hint: Plan | None,
-        ends: float,
-        stop: threading.Event | None,
-    ) -> tuple[Stop, bool, float | None, str]:
-        """Run the solver; ask again without presolve where it claims that there is no plan."""
-        given = [] if hint is None else formulation.values(hint)
-        for variable, value in given:
-            variable.set_value(value)
-        message = ""
-        for presolve in (True, False):
-            if stop is not None and stop.is_set():
-                return Stop.INTERRUPTED, False, None, message or "stopped before it ran"
-            seconds = ends - time.monotonic()
-            if seconds <= 0:
-                return Stop.TIME_LIMIT, False, None, message or "no time left to run"
-            claim = self._claim(
-                formulation.model, seconds, hint=bool(given) and presolve, presolve=presolve
-            )
-            found = claim.value is not None and held.offer(formulation.extract(claim.value))
-            if claim.ended == "infeasible":
-                if not presolve:
-                    return Stop.COMPLETED, True, None, "infeasible with presolve and without"
-                message = "infeasible with presolve; stopped before it was checked without"
-                continue
-            bound = None if claim.bound is None else claim.bound * formulation.objective_unit
-            if not presolve and found:
-                text = f"{self.name} claimed that no plan exists, and found one without presolve"
-                return Stop.FAILED, False, None, text
-            if claim.ended == "optimal" and not found and hint is None:
-                text = f"the plan that {self.name} calls optimal breaks a limit; {claim.message}"
-                return Stop.FAILED, False, None, text
-            stops = {
-                "optimal": Stop.COMPLETED,
-                "limit": Stop.TIME_LIMIT,
-                "interrupted": Stop.INTERRUPTED,
-            }
-            text = claim.message if presolve else f"{message}; {claim.message}"
-            return stops.get(claim.ended, Stop.FAILED), False, bound, text
-        raise AssertionError("the second run returns")
-
-    def _certificate(self, problem: Problem, solver: str, reason: str) -> Certificate:
-        routes = max(stream.route_limit for stream in problem.streams)
-        plural = "route" if routes == 1 else "routes"
-        bounded = f"these profiles and their cuts, at most {routes} {plural} per stream"
-        return Certificate(
-            basis="claimed",
-            witnesses=(solver,),
-            bounded=f"{bounded}; {reason}" if reason else bounded,
-            tolerances=(
-                ("relative gap", self.gap),
-                ("feasibility", FEASIBILITY_TOLERANCE),
-                ("integrality", FEASIBILITY_TOLERANCE),
-            ),
-        )
-
-
-class _Held:
-    """The best plan that the evaluator finds feasible."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.plan: Plan | None = None
-        self.price = math.inf
-
-    def offer(self, plan: Plan) -> bool:
-        """Hold a plan if it is feasible and cheaper; return whether it is feasible."""
-        evaluation = evaluate(self.problem, plan)
-        if evaluation.feasible and evaluation.objective < self.price:
-            self.plan, self.price = plan, evaluation.objective
-        return evaluation.feasible
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scip(_ThroughPyomo):
+class Scip(ThroughPyomo):
     """SCIP on the mixed-integer program.
 
     Parameters
@@ -276,7 +64,7 @@ class Scip(_ThroughPyomo):
             return None
         return f"(pyscipopt {importlib.metadata.version('pyscipopt')})"
 
-    def _claim(self, program: Any, seconds: float, *, hint: bool, presolve: bool) -> _Claim:
+    def _claim(self, program: Any, seconds: float, *, hint: bool, presolve: bool) -> Claim:
         from pyomo.contrib.solver.solvers.scip.scip_direct import ScipDirect
 
         options: dict[str, Any] = {
@@ -290,7 +78,7 @@ class Scip(_ThroughPyomo):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gurobi(_ThroughPyomo):
+class Gurobi(ThroughPyomo):
     """Gurobi on the mixed-integer program.
 
     Parameters
@@ -319,7 +107,7 @@ class Gurobi(_ThroughPyomo):
             return None
         return importlib.metadata.version("gurobipy")
 
-    def _claim(self, program: Any, seconds: float, *, hint: bool, presolve: bool) -> _Claim:
+    def _claim(self, program: Any, seconds: float, *, hint: bool, presolve: bool) -> Claim:
         from pyomo.contrib.solver.solvers.gurobi.gurobi_persistent import GurobiPersistent
 
         options: dict[str, Any] = {
@@ -335,11 +123,11 @@ class Gurobi(_ThroughPyomo):
         try:
             return _direct(self, GurobiPersistent(), program, seconds, options, hint=hint)
         except gurobipy.GurobiError as error:
-            return _Claim("failed", None, None, f"Gurobi: {error}; use the solver 'highs'")
+            return Claim("failed", None, None, f"Gurobi: {error}; use the solver 'highs'")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cbc(_ThroughPyomo):
+class Cbc(ThroughPyomo):
     """CBC, COIN-OR's branch and cut, on the mixed-integer program.
 
     Parameters
@@ -376,7 +164,7 @@ class Cbc(_ThroughPyomo):
         found = re.search(r"[Vv]ersion:?\s+(\S+)", asked.stdout)
         return found.group(1) if found else "of unknown version"
 
-    def _claim(self, program: Any, seconds: float, *, hint: bool, presolve: bool) -> _Claim:
+    def _claim(self, program: Any, seconds: float, *, hint: bool, presolve: bool) -> Claim:
         import pyomo.environ as pyo
 
         solver = pyo.SolverFactory("cbc", executable=_cbc())
@@ -422,7 +210,7 @@ class Cbc(_ThroughPyomo):
             bound = best - GAP_SHARE * self.gap * abs(best)
         elif bound is not None:
             bound -= BOUND_ROUNDING * abs(bound)
-        return _Claim(ended, None if ended == "infeasible" else value, bound, condition)
+        return Claim(ended, None if ended == "infeasible" else value, bound, condition)
 
 
 def _cbc() -> str | None:
@@ -439,14 +227,14 @@ def _cbc() -> str | None:
 
 
 def _direct(
-    solver: _ThroughPyomo,
+    solver: ThroughPyomo,
     interface: Any,
     program: Any,
     seconds: float,
     options: dict[str, Any],
     *,
     hint: bool,
-) -> _Claim:
+) -> Claim:
     """Run one of Pyomo's newer interfaces (``pyomo.contrib.solver``)."""
     from pyomo.contrib.solver.common.results import TerminationCondition
 
@@ -474,7 +262,7 @@ def _direct(
         TerminationCondition.interrupted: "interrupted",
     }
     ended = kinds.get(condition, "failed")
-    return _Claim(
+    return Claim(
         ended,
         None if values is None else values.get,
         None if ended == "infeasible" else _finite(results.objective_bound),

@@ -162,6 +162,10 @@ def test_single_objectives_agree(solver):
     assert tally.disagreements == []
 
 
+SPLITTING = [name for name in OTHERS if supports(name, random_problem(500, splittable=True))]
+"""Those that can deal a stream over several routes."""
+
+
 def mixtures(problem):
     """Every plan of a one-stream problem that deals it in tenths over two routes."""
     (stream,) = problem.streams
@@ -180,15 +184,7 @@ def mixtures(problem):
                 )
 
 
-def solved(solver, problem, start=None):
-    """What a solver says of a problem; skipped where it does not support it."""
-    chosen = registry.get(solver)
-    if reasons := chosen.unsupported(problem):
-        pytest.skip("; ".join(reasons))
-    return chosen.solve(problem, start=start)
-
-
-@pytest.mark.parametrize("solver", OTHERS)
+@pytest.mark.parametrize("solver", SPLITTING)
 @pytest.mark.parametrize("pipelined", [False, True])
 @pytest.mark.parametrize("seed", range(6))
 def test_no_mixture_in_tenths_beats_a_split_optimum(solver, pipelined, seed):
@@ -202,7 +198,7 @@ def test_no_mixture_in_tenths_beats_a_split_optimum(solver, pipelined, seed):
         splittable=True,
         pipelined=pipelined,
     )
-    result = solved(solver, problem)
+    result = registry.get(solver).solve(problem)
     best = math.inf
     for plan in mixtures(problem):
         if len(plan.routes[problem.streams[0].name]) <= problem.streams[0].route_limit:
@@ -218,7 +214,7 @@ def test_no_mixture_in_tenths_beats_a_split_optimum(solver, pipelined, seed):
         assert price.objective == pytest.approx(result.claimed_objective, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("solver", OTHERS)
+@pytest.mark.parametrize("solver", SPLITTING)
 @pytest.mark.parametrize(
     ("seed", "kind", "layers", "devices", "streams"),
     [
@@ -233,8 +229,8 @@ def test_a_plan_to_begin_from_does_not_mislead(solver, seed, kind, layers, devic
     problem = random_problem(
         seed, kind=kind, layers=layers, devices=devices, streams=streams, splittable=True
     )
-    cold = solved(solver, problem)
-    warm = solved(solver, problem, start=best_baseline(problem))
+    cold = registry.get(solver).solve(problem)
+    warm = registry.get(solver).solve(problem, start=best_baseline(problem))
     assert warm.claimed_objective == pytest.approx(cold.claimed_objective, rel=1e-5)
     assert warm.bound == pytest.approx(cold.bound, rel=1e-5)
     price = evaluate(problem, warm.plan)
@@ -242,7 +238,7 @@ def test_a_plan_to_begin_from_does_not_mislead(solver, seed, kind, layers, devic
     assert price.objective == pytest.approx(warm.claimed_objective, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("solver", OTHERS)
+@pytest.mark.parametrize("solver", SPLITTING)
 @pytest.mark.parametrize("seed", range(4))
 def test_permission_to_split_never_hurts(solver, seed):
     whole = random_problem(700 + seed, kind="chain", layers=3, devices=3, streams=2)
@@ -255,5 +251,5 @@ def test_permission_to_split_never_hurts(solver, seed):
     discrete = Enumerator().solve(whole)
     if discrete.infeasible:
         pytest.skip("no discrete plan to compare with")
-    result = solved(solver, split)
+    result = registry.get(solver).solve(split)
     assert result.claimed_objective <= discrete.claimed_objective * (1 + TOLERANCE)

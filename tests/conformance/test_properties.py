@@ -18,7 +18,7 @@ from tests.conformance.metamorphic import PROPERTIES
 from tests.conformance.subjects import ORACLE, OTHERS, cheap, drawn, supporters, supports
 
 FEW = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -190,6 +190,31 @@ def test_replicas_that_cost_money_raise_the_budget_too():
     assert edits == {"devices.board.replicas": (1, 3), "budgets.money": (1.5, 3.0)}
 
 
+def test_a_minimum_rate_that_the_caps_imply_gives_with_them():
+    problem = problem_with(
+        rate_per_second=0.5,
+        network=net({"board": BOARD}),
+        budgets=Budgets(min_rate_per_second=0.4),
+    )
+    conflict, edits = explained(problem)
+    assert conflict == ["devices.board.utilisation_cap"]
+    assert edits == {"devices.board.replicas": (1, 3)}
+
+
+def test_a_repair_never_touches_what_must_not_give():
+    """Three replicas would be needed, which cost more than the budget that is kept."""
+    problem = problem_with(
+        rate_per_second=0.5,
+        network=net({"board": BOARD}),
+        board={"dollars_per_hour": 1.0},
+        budgets=Budgets(dollars_per_hour=1.5),
+    )
+    found = find_repair(problem, fixed={("money budget",)})
+    assert found.repair is None
+    assert found.stop is Stop.FAILED
+    assert "did not hold" in found.message
+
+
 @pytest.mark.parametrize("stated", [None, 1.0])
 def test_a_link_that_is_too_slow(stated):
     """Its bandwidth is raised, unless tensors state their times: then it is shared no more."""
@@ -240,6 +265,16 @@ def test_a_missing_link_and_a_missing_profile_are_told():
     assert found.repair.price == pytest.approx(10.0)
     assert len(found.repair.edits) == 1
     assert evaluate(found.repair.problem, found.repair.plan).feasible
+
+
+def test_a_rule_that_a_missing_link_forbids_names_the_link():
+    problem = problem_with(pins=(LayerRule(devices=("server",), layers=("b",)),))
+    alone = dataclasses.replace(problem, links=problem.links[:1])
+    found = explain_infeasible(alone)
+    assert [item.where for item in found.conflict.items] == ["streams.s.pins[0]"]
+    assert not found.conflict.missing
+    assert found.conflict.notes == ("there is no link 'server->board'",)
+    assert found.repair.price == pytest.approx(1.0)
 
 
 def test_a_missing_time_of_a_layer():

@@ -18,7 +18,7 @@ from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate
 from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route
-from edgeplan.model.problem import Budgets, Device, Link, Objective, Problem, Stream
+from edgeplan.model.problem import Budgets, Device, LayerRule, Link, Objective, Problem, Stream
 from edgeplan.solvers.enumerate import Enumerator
 
 LATENCY = Objective(latency=1.0)
@@ -177,6 +177,144 @@ def test_chains_that_nothing_couples_are_exact(spans):
         assert bound <= result.claimed_objective
         assert bound == pytest.approx(result.claimed_objective, rel=1.1e-9, abs=0)
     assert found > 45
+
+
+def pinned(problem: Problem, plan: Plan) -> Problem:
+    """The problem in which each stream has one route left, that of the plan."""
+    return dataclasses.replace(
+        problem,
+        streams=tuple(
+            dataclasses.replace(
+                stream,
+                splittable=False,
+                together=(),
+                privacy=None,
+                bans=(),
+                pins=tuple(
+                    LayerRule(devices=(device,), layers=(layer.name,))
+                    for device, layer in zip(
+                        plan.routes[stream.name][0].devices,
+                        problem.network[stream.network].layers,
+                        strict=True,
+                    )
+                ),
+            )
+            for stream in problem.streams
+        ),
+    )
+
+
+def lagrangian(problem: Problem, plan: Plan, given: Multipliers) -> float:
+    """A plan's objective where limits are priced instead of kept: by the evaluator's figures."""
+    evaluation = evaluate(problem, plan)
+    most = 1 + RELATIVE_TOLERANCE
+    terms = [
+        problem.objective.value(
+            evaluation.latency_seconds, evaluation.energy_joules, evaluation.cost_dollars
+        )
+    ]
+    period = problem.objective.period_price + given.min_rate
+    for device, load in zip(problem.devices, evaluation.devices, strict=True):
+        terms.append(period * given.device_period.get(device.name, 0) * load.period_seconds)
+        for prices, value, limit in (
+            (given.device_busy, load.utilisation, device.utilisation_cap),
+            (given.memory, load.memory_bytes, device.memory_bytes),
+            (given.device_power, load.watts, device.power_budget_watts),
+        ):
+            if price := prices.get(device.name, 0):
+                terms.append(price * (value - most * limit))
+    for (ends, link), load in zip(problem.link.items(), evaluation.links, strict=True):
+        terms.append(period * given.link_period.get(ends, 0) * load.period_seconds)
+        excess = load.utilisation - most * link.utilisation_cap
+        terms.append(given.link_busy.get(ends, 0) * excess)
+    spending = 0.0
+    for stream, price in zip(problem.streams, evaluation.streams, strict=True):
+        spending += stream.rate_per_second * price.cost_dollars
+        if paid := given.deadline.get(stream.name, 0):
+            terms.append(paid * (price.latency_seconds - most * stream.deadline_seconds))
+    budgets = problem.budgets
+    if given.power:
+        watts = sum(load.watts for load in evaluation.devices)
+        terms.append(given.power * (watts - most * budgets.power_watts))
+    if given.money:
+        terms.append(given.money * (spending - most * budgets.dollars_per_hour / 3600))
+    if given.min_rate:
+        terms.append(-given.min_rate * most * budgets.period_seconds)
+    # What is kept is paid by all streams of the network, also by those that run it elsewhere.
+    kept = plan.kept(problem)
+    for stream in problem.streams:
+        devices = plan.routes[stream.name][0].devices
+        for device, row in given.kept.get(stream.name, {}).items():
+            terms += [
+                price * ((devices[k] == device) - ((stream.network, k) in kept[device]))
+                for k, price in enumerate(row)
+            ]
+    return math.fsum(terms)
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_no_plan_is_charged_more_than_it_uses(block):
+    """The Lagrangian of every plan, feasible or not, is at least what is computed for it."""
+    compared = 0
+    for seed in range(2000 + 50 * block, 2050 + 50 * block):
+        problem = varied(seed)
+        for number in range(6):
+            plan = random_plan(problem, number)
+            only = pinned(problem, plan)
+            given = drawn(only, seed + number, (0.0, 0.1, 1.0)[number % 3])
+            bound = dual._lagrangian(only, given, only.objective)
+            evaluation = evaluate(only, plan)
+            if not math.isfinite(evaluation.latency_seconds):
+                continue
+            compared += 1
+            price = lagrangian(only, plan, given)
+            assert bound <= price + 1e-12 * abs(price), (seed, number)
+    assert compared > 100
+
+
+@pytest.mark.parametrize("occupied", [False, True])
+def test_chains_are_charged_all_that_they_use(occupied):
+    """With one result and nothing that is paid for being kept, exactly so."""
+    compared = 0
+    for seed in range(80):
+        problem = random_problem(seed, kind="chain", streams=2, spans=seed % 4 == 0)
+        networks = tuple(
+            dataclasses.replace(
+                network,
+                tensors=tuple(
+                    dataclasses.replace(t, output=t.output and not t.consumers)
+                    for t in network.tensors
+                ),
+            )
+            for network in problem.networks
+        )
+        rng = random.Random(seed)
+        devices = tuple(
+            dataclasses.replace(
+                d,
+                charge_idle=False,
+                dollars_per_hour=0.0,
+                memory_bytes=math.inf,
+                transfers=rng.choice(["occupy", "free_port"]) if occupied else "links",
+            )
+            for d in problem.devices
+        )
+        problem = dataclasses.replace(
+            problem,
+            networks=networks,
+            devices=devices,
+            objective=dataclasses.replace(problem.objective, throughput=1.0),
+            budgets=dataclasses.replace(problem.budgets, min_rate_per_second=10.0),
+        )
+        plan = random_plan(problem, seed)
+        only = pinned(problem, plan)
+        if not math.isfinite(evaluate(only, plan).latency_seconds):
+            continue
+        compared += 1
+        given = dataclasses.replace(drawn(only, seed, 0.1), kept={})
+        bound = dual._lagrangian(only, given, only.objective)
+        assert bound == pytest.approx(lagrangian(only, plan, given), rel=1e-7, abs=1e-8)
+    assert compared > 40
 
 
 def test_the_tolerance_is_the_evaluators():
@@ -338,6 +476,24 @@ def test_activations_take_memory_too():
     assert dual_bound(problem, given) == about(2 + 0.16 - 0.15)
 
 
+def test_a_device_keeps_what_pays_in_the_order_of_activations():
+    problem = with_device(pair(), "a", memory_bytes=1000)
+    layers = (
+        Layer(name="x", weight_bytes=10, activation_bytes=10),
+        Layer(name="y", weight_bytes=10, activation_bytes=100),
+    )
+    network = dataclasses.replace(problem.networks[0], layers=layers)
+    problem = dataclasses.replace(problem, networks=(network,))
+    # x is paid 0.5 for 0.01 x (10 + 10): 0.3 lost; y 0.5 more for 0.01 x 100 more: not kept.
+    given = Multipliers(memory={"a": 0.01}, kept={"s": {"a": (0.5, 0.5)}})
+    alone = dual._device_value(problem, given, LATENCY, problem.devices[0], 0.0)
+    assert alone == about(-0.3)
+    # Paid 0.15 for bytes that cost 0.1, y adds 0.05.
+    cheap = dataclasses.replace(given, memory={"a": 0.001}, kept={"s": {"a": (0.5, 0.015)}})
+    alone = dual._device_value(problem, cheap, LATENCY, problem.devices[0], 0.0)
+    assert alone == about(-0.48)
+
+
 def test_two_streams_share_what_is_kept():
     problem = with_device(pair(), "a", memory_bytes=30)
     twin = dataclasses.replace(problem.streams[0], name="u")
@@ -382,7 +538,8 @@ def test_a_fraction_just_below_one_is_not_below_the_bound():
     assert dual_bound(problem, Multipliers()) <= evaluation.objective
 
 
-def test_rounding_never_lifts_the_bound_over_exact_sums():
+def test_rounding_never_lifts_the_bound_over_exact_sums(monkeypatch):
+    monkeypatch.setattr(dual, "FRACTION_TOLERANCE", 0.0)  # larger than all rounding
     rng = random.Random(0)
     for _ in range(30):
         seconds = tuple(rng.random() for _ in range(400))
@@ -401,7 +558,16 @@ def test_rounding_never_lifts_the_bound_over_exact_sums():
         )
         exact = Fraction(0.1) * (Fraction(0.1) + sum(map(Fraction, seconds)))
         bound = Fraction(dual_bound(problem, Multipliers()))
-        assert exact * (1 - Fraction(2, 10**9)) < bound < exact
+        assert exact * (1 - Fraction(1, 10**10)) < bound < exact
+
+
+def test_shares_that_add_up_to_a_rounding_above_one_are_shares_of_their_sum(monkeypatch):
+    monkeypatch.setattr(dual, "FRACTION_TOLERANCE", 0.0)
+    problem = with_stream(pair(objective=PERIOD, links=()))
+    given = Multipliers(device_period={"a": 0.7, "b": 0.3 + 9e-10})
+    exact = Multipliers(device_period={"a": 0.7, "b": 0.3})
+    # aa, which loads a by 2 s, is all there is: the share of a counts.
+    assert dual_bound(problem, given) < dual_bound(problem, exact) == about(1.4)
 
 
 # --- no plan at all

@@ -292,6 +292,32 @@ def test_prices_twelve_orders_apart_leave_no_gap():
     assert result.bound <= best
 
 
+@pytest.mark.parametrize("objective", ["latency", "throughput", "energy"])
+def test_an_input_that_is_a_result_too_costs_the_same_in_every_plan(objective):
+    """It returns from its home in any case: a constant in the totals and in the period."""
+    network = two_machines().networks[0]
+    inputs = Tensor(name="x", bytes=3, producer=None, consumers=(0,), output=True)
+    problem = two_machines(
+        networks=(dataclasses.replace(network, tensors=(inputs, network.tensors[1])),),
+        devices=tuple(
+            dataclasses.replace(device, active_watts=2.0, transfers="occupy")
+            for device in two_machines().devices
+        ),
+        links=tuple(
+            dataclasses.replace(link, latency_seconds=0.25, send_joules_per_byte=5.0)
+            for link in two_machines().links
+        ),
+        capacity="none",
+    ).with_objective(objective)
+    stream = dataclasses.replace(problem.streams[0], homes={"x": "fast"})
+    problem = dataclasses.replace(problem, streams=(stream,))
+    oracle, result = Enumerator().solve(problem), CpSat().solve(problem)
+    assert result.stop is Stop.COMPLETED
+    assert result.claimed_objective == pytest.approx(oracle.claimed_objective, rel=RELATIVE)
+    assert result.bound == pytest.approx(oracle.claimed_objective, rel=RELATIVE)
+    assert oracle.claimed_objective > 3.0
+
+
 # -- claims ------------------------------------------------------------------
 
 

@@ -251,7 +251,7 @@ def test_a_claim_against_a_known_plan_is_a_failure(monkeypatch):
     problem = two_machines()
     known = whole(problem, {"s": "fast"})
     claim = module._Outcome(Stop.COMPLETED, infeasible=True)
-    monkeypatch.setattr(module._Run, "solve", lambda self, start, presolve: claim)
+    monkeypatch.setattr(module.Run, "solve", lambda self, start, presolve: claim)
     result = Highs().solve(problem, start=known)
     assert result.stop is Stop.FAILED
     assert not result.infeasible
@@ -268,7 +268,7 @@ def test_a_claim_that_falls_without_presolve_is_a_failure(monkeypatch):
             return module._Outcome(Stop.COMPLETED, infeasible=True)
         return module._Outcome(Stop.COMPLETED, found, 1.0, 1.0)
 
-    monkeypatch.setattr(module._Run, "solve", solve)
+    monkeypatch.setattr(module.Run, "solve", solve)
     result = Highs().solve(problem)
     assert result.stop is Stop.FAILED
     assert result.plan == found
@@ -282,7 +282,7 @@ def test_a_claim_that_could_not_be_checked_is_not_made(monkeypatch):
             return module._Outcome(Stop.COMPLETED, infeasible=True)
         return module._Outcome(Stop.TIME_LIMIT)
 
-    monkeypatch.setattr(module._Run, "solve", solve)
+    monkeypatch.setattr(module.Run, "solve", solve)
     result = Highs().solve(two_machines())
     assert result.stop is Stop.TIME_LIMIT
     assert not result.infeasible

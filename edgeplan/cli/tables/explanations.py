@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.plans import _broken, _layers
+from edgeplan.cli.tables.plans import broken, layer_names
 from edgeplan.cli.tables.table import facts, say, show
 from edgeplan.solvers.result import Stop
 
@@ -145,7 +145,7 @@ def plan_explanation(problem: Problem, found: PlanExplanation, places: FilePlace
             (
                 stage.stream if stage.route == 0 else f"{stage.stream} #{stage.route + 1}",
                 stage.device,
-                _layers(network, stage.first, stage.stop),
+                layer_names(network, stage.first, stage.stop),
                 _change_of(stage.next_best, network),
                 _more(stage.next_best, price),
                 _refused(stage, network, price),
@@ -195,7 +195,7 @@ def _price_unit(objective: Objective) -> Callable[[float | None], str]:
 def _change_of(other: Alternative | None, network: Network) -> str:
     if other is None:
         return "none is allowed"
-    return f"{_layers(network, other.first, other.stop)} on {clean_text(other.device, 30)}"
+    return f"{layer_names(network, other.first, other.stop)} on {clean_text(other.device, 30)}"
 
 
 def _more(other: Alternative | None, price: Callable[[float | None], str]) -> str:
@@ -213,7 +213,7 @@ def _refused(stage: StageReason, network: Network, price: Callable[[float | None
     cost = f" ({_more(other, price)})" if other.more != float("inf") else ""
     return (
         f"{_change_of(other, network)}{cost}: {first.kind}, {clean_text(first.place)}: "
-        f"{_broken(first)}"
+        f"{broken(first)}"
     )
 
 

@@ -55,7 +55,7 @@ def decision(problem: Problem, result: Result) -> None:
         pairs["throughput"] = throughput(result.evaluation)
     # A gap of rounding errors is none.
     gap = result.gap
-    pairs["gap"] = units.percent(0.0 if gap is not None and 0 <= gap < 1e-9 else gap)
+    pairs["gap"] = units.percent(0.0 if gap is not None and 0 <= gap < 1e-8 else gap)
     if (saved := _saved(result)) is not None:
         pairs["saved"] = saved
     pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
@@ -163,7 +163,7 @@ class _Considered:
         for violation in self.evaluation.violations:
             kinds.setdefault(violation.kind, []).append(violation)
         return [
-            f"{kind}, {clean_text(first.place)}: {_broken(first)}"
+            f"{kind}, {clean_text(first.place)}: {broken(first)}"
             + (f" (and {len(others)} more)" if others else "")
             for kind, (first, *others) in kinds.items()
         ]
@@ -211,7 +211,7 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
                         name if index == 0 else "",
                         share if index == 0 else "",
                         stage.device,
-                        _layers(network, stage.first, stage.stop),
+                        layer_names(network, stage.first, stage.stop),
                         _moved(stage.transfers),
                         units.seconds(math.fsum(t.seconds for t in stage.transfers)),
                         units.seconds(stage.seconds),
@@ -331,7 +331,7 @@ _LIMIT_UNITS: Mapping[str, Callable[[float | None], str]] = {
 }
 
 
-def _broken(violation: Violation) -> str:
+def broken(violation: Violation) -> str:
     """Return a violation's message, its numbers in the units that people use."""
     unit = _LIMIT_UNITS.get(violation.kind)
     if unit is None or violation.value is None or violation.limit is None:
@@ -350,7 +350,7 @@ def violations(evaluation: Evaluation) -> None:
     show(
         "Limits broken",
         ("limit", "place", "what"),
-        ((v.kind, v.place, _broken(v)) for v in evaluation.violations),
+        ((v.kind, v.place, broken(v)) for v in evaluation.violations),
     )
 
 
@@ -359,6 +359,8 @@ def certified(problem: Problem, found: Certified, claim: Claim) -> None:
     objective = _objective_unit(problem.objective)
     if found.certificate is not None:
         basis = str(found.certificate)
+        if not found.rechecked:
+            basis = f"{basis} (so says the file; not recomputed here)"
     elif claim.bound is None:
         basis = "none: the plan's file claims no bound"
     else:
@@ -417,7 +419,8 @@ def totals(problem: Problem, evaluation: Evaluation) -> None:
     )
 
 
-def _layers(network: Network, first: int, stop: int) -> str:
+def layer_names(network: Network, first: int, stop: int) -> str:
+    """Return the layers of a stage by number and name, the middle left out."""
     names = [clean_text(layer.name, 34) for layer in network.layers[first:stop]]
     if len(names) == len(network.layers) and len(names) > 1:
         return f"all {len(names)}"
