@@ -238,8 +238,8 @@ class _Search:
         )
         if outcome.assignment is not None:
             self.offer(outcome.assignment)
-        if self.contiguous and outcome.stop is Stop.COMPLETED:
-            self.infeasible = outcome.assignment is None
+        if self.contiguous:
+            self.infeasible = outcome.stop is Stop.COMPLETED and outcome.assignment is None
             self.raise_bound(outcome.bound, "enumerated")
 
     def _prices(self, seconds: float) -> None:
