@@ -24,8 +24,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -37,10 +36,12 @@ from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
 from edgeplan.solvers.pipeline_bound import dual_bound
 from edgeplan.solvers.result import Stop
 
-UNITS = 10**8
-"""Units in the value of the plan in hand: n roundings move the bound by n / 10⁸ of it."""
+UNITS = 10**9
+"""Units in the bound at the start: n roundings move CP-SAT's bound by n / 10⁹ of it at most."""
+LARGEST_LOAD = 10**14
+"""Units in a load that no plan exceeds."""
 GAP = 2e-7
-"""Relative gap at which the search is complete: rounding alone leaves as much."""
+"""Relative gap at which the search is complete: rounding may leave as much."""
 MEMORY_UNITS = 10**9
 """Units in a device's memory; bytes are rounded down and the limit up, so that no plan is lost."""
 LEAST_STALL_SECONDS = 3.0
@@ -142,7 +143,9 @@ class _Search:
     basis: str = "even"
     prices: Floats | None = None
     infeasible: bool = False
+    exhausted: bool = False
     began: float = field(default_factory=time.monotonic)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(self, hint: Ints | None, *, ideals: bool, prices: bool) -> PipelineOutcome:
         rough = self.pipeline.merge_cycles() if self.contiguous else self.pipeline
@@ -191,14 +194,16 @@ class _Search:
         if self.contiguous and not self.pipeline.contiguous(assignment):
             return
         value = self.pipeline.value(assignment)
-        if value < self.value:
-            self.assignment, self.value = assignment, value
-            self._report()
+        with self.lock:  # CP-SAT's threads bring plans and bounds
+            if value < self.value:
+                self.assignment, self.value = assignment, value
+                self._report()
 
     def raise_bound(self, bound: float, basis: str) -> None:
-        if (bound := min(bound, self.value)) > self.bound:
-            self.bound, self.basis = bound, basis
-            self._report()
+        with self.lock:
+            if (bound := min(bound, self.value)) > self.bound:
+                self.bound, self.basis = bound, basis
+                self._report()
 
     def _report(self) -> None:
         if self.on_progress is not None:
@@ -207,6 +212,8 @@ class _Search:
     def _closed(self) -> bool:
         if math.isinf(self.value):
             return self.infeasible
+        if self.exhausted:
+            return True
         return self.value - self.bound <= GAP * self.value
 
     def _left(self) -> float:
@@ -231,8 +238,8 @@ class _Search:
         )
         if outcome.assignment is not None:
             self.offer(outcome.assignment)
-        if self.contiguous and outcome.stop is Stop.COMPLETED:
-            self.infeasible = outcome.assignment is None
+        if self.contiguous:
+            self.infeasible = outcome.stop is Stop.COMPLETED and outcome.assignment is None
             self.raise_bound(outcome.bound, "enumerated")
 
     def _prices(self, seconds: float) -> None:
@@ -274,7 +281,8 @@ class _Program:
         self.pipeline = pipeline
         self.model: Any = cp_model.CpModel()
         worst = _worst(pipeline) if math.isinf(value) else value
-        self.unit = max(worst, 1e-300) / UNITS
+        # Loads must stay well within 64 bits, however far apart the largest and the least are.
+        self.unit = max(bound / UNITS, worst / LARGEST_LOAD, 1e-300)
         self.period = self.model.new_int_var(
             max(0, self.floor(bound) - 1), self.floor(worst) + 1, "period"
         )
@@ -392,21 +400,18 @@ class _CpSat:
     def run(self) -> None:
         search, program = self.search, self.program
         self._hint()
-        with self._watched():
-            status = self.solver.solve(program.model, self._callback())
-        if self.interrupted is not None:
-            raise self.interrupted
+        status = self._solve()
         if status in (self.statuses.OPTIMAL, self.statuses.FEASIBLE):
             self._take([self.solver.value(literal) for row in program.on for literal in row])
             self._bound(self.solver.best_objective_bound)
+            # What gap is left is rounding.
+            search.exhausted = bool(status == self.statuses.OPTIMAL)
         elif status == self.statuses.INFEASIBLE:
             # Of plans no worse than the one in hand there are none: the one in hand is best.
             search.infeasible = math.isinf(search.value)
             search.raise_bound(search.value, "claimed")
         elif status == self.statuses.UNKNOWN:
             self._bound(self.solver.best_objective_bound)
-
-    interrupted: BaseException | None = None
 
     def _hint(self) -> None:
         search, program = self.search, self.program
@@ -442,28 +447,42 @@ class _CpSat:
             self.improved = time.monotonic()
 
     def _bound(self, units: float) -> None:
-        # Sums of so many roundings down; each load is off by less than a unit for each term.
+        # Every number was rounded down, so the units of the best plan are at least as many;
+        # the last factor is for the division and the product.
         if math.isfinite(units):
-            self.search.raise_bound(math.ceil(units - 1e-6) * self.program.unit, "claimed")
+            least = math.ceil(units - 1e-6) * self.program.unit * (1 - 1e-12)
+            self.search.raise_bound(least, "claimed")
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Stop CP-SAT when asked to, or when it finds nothing better any more."""
-        over = threading.Event()
+    def _solve(self) -> Any:
+        """Run CP-SAT beside a watch: it ends when asked to, or when nothing better comes.
 
-        def watch() -> None:
-            while not over.wait(0.05):
+        In a thread of its own, so that Ctrl-C is noticed at once and the plan in hand is kept.
+        """
+        self.solver.best_bound_callback = self._bound
+        self.solver.parameters.catch_sigint_signal = False
+        ended: list[Any] = []
+
+        def solve() -> None:
+            try:
+                ended.append(self.solver.solve(self.program.model, self._callback()))
+            except BaseException as error:  # noqa: BLE001 - passed on below
+                ended.append(error)
+
+        thread = threading.Thread(target=solve, daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(0.02)
                 now = time.monotonic()
                 patience = max(LEAST_STALL_SECONDS, (now - self.began) / 2)
                 stalled = self.stalls and now - self.improved > patience
                 if stalled or self.search._done():
                     self.solver.stop_search()
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        self.solver.best_bound_callback = self._bound
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
+        except KeyboardInterrupt:
+            while thread.is_alive():
+                self.solver.stop_search()
+                thread.join(0.02)
+            raise
+        if isinstance(ended[0], BaseException):
+            raise ended[0]
+        return ended[0]

@@ -146,6 +146,7 @@ class _Search:
             reduced = reduced.below(self.value, contiguous=True)
         elif reduced.groups > gathered.groups:
             # Memory binds: idle groups cannot be merged without loss. They can as a relaxation.
+            self._chains(reduced)
             if not self._spilled(limit):
                 return
             reduced = self.pipeline.below(self.value, contiguous=True)

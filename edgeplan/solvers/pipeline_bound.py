@@ -33,10 +33,12 @@ from edgeplan.solvers.set_prices import FrontierError, SetPrices, interval_loads
 ROUNDING = 1e-9
 """Relative: what sums of floating-point numbers may be off, with much to spare."""
 
-_COARSE, _FINE = 100, 3_000
+_COARSE, _FINE = 200, 3_000
 """Points kept per front: while prices are sought (×4 again and again where that is not fine
 enough), and to check a bound (×10 where that fails)."""
 
+ROUNDS = 250
+"""A trial that takes more linear programs counts as within reach."""
 NULLS = 15
 """So many prices that were worse than the best in a row halve the box."""
 
@@ -207,6 +209,7 @@ class _Boxstep:
                 return
             if not ruled_out:
                 reach = trial
+                self.points = min(4 * self.points, _FINE)
             if reach - self.bound < 1e-4 * reach or self.bound >= self.value * (1 - 1e-7):
                 return
             trial = (self.bound + reach) / 2
@@ -241,8 +244,11 @@ class _Boxstep:
         center_gain, columns = self.sweep.best_sets(center, trial, self.points)
         self._take(columns, program)
         misses = 0
+        last = self.rounds + ROUNDS
         while not self.ended():
             self.rounds += 1
+            if self.rounds > last:
+                return False, center
             most, prices, rents = program.solve()
             if most <= 1e-9 and program.loose(prices, center, width):
                 return False, center

@@ -1,4 +1,6 @@
+import dataclasses
 import math
+import signal
 import threading
 
 import numpy as np
@@ -51,8 +53,6 @@ def test_rounding_down_never_lifts_the_bound():
 
 
 def _uneven(pipeline: Pipeline, rng: np.random.Generator) -> Pipeline:
-    import dataclasses
-
     return dataclasses.replace(pipeline, seconds=pipeline.seconds * rng.uniform(0.9, 1.1) / 7e3)
 
 
@@ -99,3 +99,36 @@ def test_resnet50_by_operators_without_contiguity_is_proved():
     assert outcome.stop is Stop.COMPLETED
     assert outcome.value == pytest.approx(KNOWN["operator_resnet50"][0], rel=1e-6)
     assert outcome.bound == pytest.approx(KNOWN["operator_resnet50"][0], rel=1e-6)
+
+
+def test_ctrl_c_keeps_the_plan():
+    import _thread
+
+    def report(value: float, bound: float) -> None:
+        if math.isfinite(value) and not pressed:
+            pressed.append(value)
+            threading.Timer(0.2, _thread.interrupt_main).start()
+
+    pressed: list[float] = []
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcome = solve_pipeline(bert(5), contiguous=False, on_progress=report, prices=False)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert outcome.stop is Stop.INTERRUPTED
+    assert outcome.assignment is not None
+    assert 0 < outcome.bound <= outcome.value
+
+
+def test_times_that_are_far_apart_stay_within_whole_numbers():
+    pipeline = small(12)
+    seconds = pipeline.seconds.copy()
+    seconds[0] = 1e-9
+    far = dataclasses.replace(pipeline, seconds=seconds)
+    seconds = seconds.copy()
+    seconds[-1, -1] = 1e12
+    far = dataclasses.replace(far, seconds=seconds)
+    optimum = best(far, contiguous=False)
+    outcome = solve_pipeline(far, contiguous=False, workers=1, ideals=False, prices=False)
+    assert outcome.bound <= optimum <= outcome.value * (1 + 1e-9)
+    assert outcome.value == pytest.approx(optimum, rel=1e-6)
