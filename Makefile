@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test test-long check bench fidelity mutate golden docs picture zoo clean
+.PHONY: install demo test test-long check bench throughput fidelity mutate golden docs picture zoo clean
 .DELETE_ON_ERROR:
 
 install: $(READY)
@@ -38,6 +38,10 @@ check: $(READY)
 
 bench: $(READY) zoo
 	$(BIN)/python -m benchmarks
+
+# The published throughput graphs, where the shared data lies beside the project.
+throughput: $(READY)
+	$(BIN)/python -m benchmarks.throughput
 
 # Twenty random plans of real networks on this machine: predicted beside measured.
 fidelity: $(READY) zoo
