@@ -14,7 +14,7 @@ from edgeplan.model.problem import Problem
 from edgeplan.model.verify import Certified, verify
 from edgeplan.result import Limit, Result, Status
 from edgeplan.solvers.baselines import Baseline, baselines
-from edgeplan.solvers.multipliers import best_multipliers
+from edgeplan.solvers.dual.multipliers import best_multipliers
 from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
 from edgeplan.solvers.search import search
 

@@ -284,7 +284,7 @@ def quotient_cycle(network: Network, devices: Sequence[str]) -> tuple[str, ...]:
     >>> quotient_cycle(Network("n", layers, chain), ["a", "b", "b"])
     ()
     >>> quotient_cycle(Network("n", layers, chain), ["a", "b", "a"])
-    ('a', 'b')
+    ('b', 'a')
     """
     after: dict[str, set[str]] = {device: set() for device in devices}
     for made, read in {(devices[a], devices[b]) for a, b in network.edges}:

@@ -35,6 +35,9 @@ FEASIBILITY_TOLERANCE = 1e-9
 """For rows, whole numbers and duals: with HiGHS's defaults Pareto points were lost (DESIGN §6)."""
 SMALLEST_ENTRY = 1e-12
 """HiGHS takes smaller matrix entries for 0; its default would take 1e-9."""
+PRESOLVE_RULES_OFF = 1 << 5
+"""No reduction of dominated columns: with it HiGHS 1.16.0 called dearer plans optimal in 4 of 4,218
+small random programs, by up to 35 %; without it, and by 1.15.1, in none, in the same time."""
 POLL_SECONDS = 0.05
 _VERSION = "1.15.1"
 
@@ -139,9 +142,9 @@ class Highs:
         message = ""
         if outcome.inconsistent:
             outcome = run.solve(None, presolve=False)
-            message = "solved again without presolve, since the price was not the solution's"
+            message = "solved again without presolve, since HiGHS contradicted itself"
         if outcome.inconsistent:
-            message = "HiGHS claims a price that is not that of the solution it returned"
+            message = "HiGHS claims a price or bound that does not fit the solution it returned"
             outcome = _Outcome(Stop.FAILED)
         if outcome.infeasible:
             # HiGHS was wrong on some programs with presolve on (DESIGN §6): ask again without.
@@ -215,6 +218,7 @@ class Run:
             "threads": self.options.threads,
             "random_seed": self.options.seed,
             "presolve": "on" if presolve else "off",
+            "presolve_rule_off": PRESOLVE_RULES_OFF,
             "primal_feasibility_tolerance": FEASIBILITY_TOLERANCE,
             "dual_feasibility_tolerance": FEASIBILITY_TOLERANCE,
             "mip_feasibility_tolerance": FEASIBILITY_TOLERANCE,
@@ -361,7 +365,11 @@ class Run:
             objective,
             bound,
             inconsistent=objective is not None
-            and not math.isclose(said, objective, rel_tol=1e-6, abs_tol=1e-9 * unit),
+            and not (
+                math.isclose(said, objective, rel_tol=1e-6, abs_tol=1e-9 * unit)
+                # A lost optimum shows where a plan to begin from is better than the bound.
+                and (bound is None or bound <= objective + 1e-6 * abs(objective) + 1e-9 * unit)
+            ),
             message=(
                 f"{highs.modelStatusToString(status)}; {len(self.arrays.columns)} columns, "
                 f"{len(self.arrays.row_lower)} rows, {info.mip_node_count} nodes"

@@ -15,12 +15,12 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "highs": ("edgeplan.solvers.highs", "Highs"),
     "enumerate": ("edgeplan.solvers.enumerate", "Enumerator"),
     "chain": ("edgeplan.solvers.chain", "Chain"),
-    "mincut": ("edgeplan.solvers.mincut", "MinCut"),
-    "ideals": ("edgeplan.solvers.ideals", "Ideals"),
-    "cp-sat": ("edgeplan.solvers.cpsat", "CpSat"),
-    "scip": ("edgeplan.solvers.pyomo_solvers", "Scip"),
-    "cbc": ("edgeplan.solvers.pyomo_solvers", "Cbc"),
-    "gurobi": ("edgeplan.solvers.pyomo_solvers", "Gurobi"),
+    "mincut": ("edgeplan.solvers.mincut.solver", "MinCut"),
+    "ideals": ("edgeplan.solvers.pipeline.ideals", "Ideals"),
+    "cp-sat": ("edgeplan.solvers.cpsat.solver", "CpSat"),
+    "scip": ("edgeplan.solvers.through_pyomo.solvers", "Scip"),
+    "cbc": ("edgeplan.solvers.through_pyomo.solvers", "Cbc"),
+    "gurobi": ("edgeplan.solvers.through_pyomo.solvers", "Gurobi"),
     "greedy": ("edgeplan.solvers.baselines", "Greedy"),
 }
 """Module and class by name."""
@@ -146,7 +146,7 @@ def choose(problem: Problem) -> tuple[str, str]:
         if _usable(name) and not get(name).unsupported(problem):
             return name, why
     # It supports every discrete problem; where it is by far the best is in one class.
-    from edgeplan.solvers.pipeline_problem import reasons_against
+    from edgeplan.solvers.pipeline.problem import reasons_against
 
     if _usable("cp-sat") and not reasons_against(problem):
         return "cp-sat", "throughput of one stream: CP-SAT between good plans and a bound by prices"

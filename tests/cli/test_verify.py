@@ -52,7 +52,7 @@ def test_a_bound_with_multipliers_is_recomputed(solved):
 
 
 def test_multipliers_that_prove_less_than_is_claimed_are_told(solved):
-    instance, plan, answer = solved
+    instance, plan, _ = solved
     tree = json.loads(plan.read_text())
     tree["claim"]["multipliers"] = {"device_busy": {"board": 1.0}}
     plan.write_text(json.dumps(tree))

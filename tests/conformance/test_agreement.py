@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from edgeplan.instances.generators import random_problem
+from edgeplan.instances.generators import KINDS, random_problem
 from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan, Route
@@ -107,7 +107,7 @@ class Tally:
 
 def test_the_classes_hold_what_they_are_for():
     """The sample that all solvers see has memory, privacy, budgets and shared networks."""
-    drawn = [problem for part in range(2) for _, problem in draws(100, 10_000 + 100 * part)]
+    sample = [problem for part in range(2) for _, problem in draws(100, 10_000 + 100 * part)]
     seen = {
         "memory": lambda p: any(math.isfinite(d.memory_bytes) for d in p.devices),
         "privacy": lambda p: any(s.privacy for s in p.streams),
@@ -124,7 +124,7 @@ def test_the_classes_hold_what_they_are_for():
         "two devices": lambda p: len(p.devices) == 2,
     }
     for name, there in seen.items():
-        count = sum(map(there, drawn))
+        count = sum(map(there, sample))
         assert 8 <= count <= 192, (name, count)
 
 
@@ -164,6 +164,22 @@ def test_single_objectives_agree(solver):
 
 SPLITTING = [name for name in OTHERS if supports(name, random_problem(500, splittable=True))]
 """Those that can deal a stream over several routes."""
+
+
+@pytest.mark.parametrize("solver", OTHERS)
+@pytest.mark.parametrize("seed", [901_592, 901_626, 902_044, 902_578])
+def test_presolve_does_not_mislead(solver, seed):
+    """HiGHS 1.16.0 called a dearer plan optimal, with presolve on (1.15.1 did not)."""
+    problem = random_problem(
+        seed,
+        kind=KINDS[seed % 4],
+        layers=3 + seed % 3,
+        devices=2 + seed % 2,
+        streams=1 + seed // 4 % 3,
+    )
+    tally = Tally(solver)
+    tally.compare(problem.name, problem.with_objective("latency"))
+    assert tally.disagreements == []
 
 
 def mixtures(problem):

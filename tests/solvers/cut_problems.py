@@ -16,7 +16,7 @@ from edgeplan.model.problem import (
     Problem,
     Stream,
 )
-from edgeplan.solvers.cut_charges import (
+from edgeplan.solvers.mincut.charges import (
     cut_devices,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgeplan.solvers.pipeline import Pipeline, SharedTensor, merged_tensors
+from edgeplan.solvers.pipeline.arrays import Pipeline, SharedTensor, merged_tensors
 
 
 class _Graph:

@@ -9,7 +9,7 @@ import pytest
 
 from edgeplan.instances.importers.dnn_partitioning import import_dnn_partitioning
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.pipeline import Pipeline
+from edgeplan.solvers.pipeline.arrays import Pipeline
 
 FOLDER = Path(__file__).parents[3] / "shared/data/dnn-partitioning/throughput"
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from edgeplan.solvers.pipeline import Pipeline, SharedTensor, merged_tensors
+from edgeplan.solvers.pipeline.arrays import Pipeline, SharedTensor, merged_tensors
 
 
 def small(seed: int) -> Pipeline:

@@ -19,14 +19,14 @@ from edgeplan.model.formulation.arrays import compile_arrays
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, whole
 from edgeplan.model.problem import Device, Link, Objective, Problem, Stream
-from edgeplan.solvers import cpsat as module
 from edgeplan.solvers.baselines import baselines
-from edgeplan.solvers.cpsat import CpSat
-from edgeplan.solvers.cpsat_model import Answer, WholeModel
+from edgeplan.solvers.cpsat import solver as module
+from edgeplan.solvers.cpsat.model import Answer, WholeModel
+from edgeplan.solvers.cpsat.solver import CpSat
+from edgeplan.solvers.cpsat.zero_one import whole as in_whole_numbers
+from edgeplan.solvers.cpsat.zero_one import zero_one
 from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.result import Stop
-from edgeplan.solvers.zero_one import whole as in_whole_numbers
-from edgeplan.solvers.zero_one import zero_one
 
 RELATIVE = 1e-6
 

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from edgeplan.solvers.pipeline import Pipeline
+from edgeplan.solvers.pipeline.arrays import Pipeline
 from edgeplan.solvers.result import Stop
 from tests.solvers.operator_graphs import bert, resnet
 from tests.solvers.shared_graphs import KNOWN, pipeline_of_file
@@ -14,7 +14,7 @@ from tests.solvers.small_pipelines import best, small
 
 pytest.importorskip("ortools")
 
-from edgeplan.solvers.cpsat_pipeline import GAP, solve_pipeline
+from edgeplan.solvers.pipeline.by_cpsat import GAP, solve_pipeline
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -12,15 +12,15 @@ from edgeplan.model.problem import (
     Budgets,
     LayerRule,
 )
-from edgeplan.solvers.cut_charges import (
+from edgeplan.solvers.mincut.charges import (
     build,
     cut_devices,
     objective_prices,
     unsolvable_results,
     usable_devices,
 )
-from edgeplan.solvers.cut_graph import FlowNetwork, maximum_flow
-from edgeplan.solvers.cut_limits import limits
+from edgeplan.solvers.mincut.graph import FlowNetwork, maximum_flow
+from edgeplan.solvers.mincut.limits import limits
 from tests.solvers.cut_problems import all_plans, two, varied
 
 

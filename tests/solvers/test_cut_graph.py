@@ -5,7 +5,7 @@ import math
 import pytest
 
 from edgeplan.model.errors import SolverError
-from edgeplan.solvers.cut_graph import CutGraph, FlowNetwork, maximum_flow
+from edgeplan.solvers.mincut.graph import CutGraph, FlowNetwork, maximum_flow
 
 
 def small_network():

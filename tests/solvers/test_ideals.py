@@ -9,10 +9,10 @@ from edgeplan.instances.generators.problems import random_problem
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.problem import Budgets, Objective
 from edgeplan.solvers.enumerate import Enumerator
-from edgeplan.solvers.graph_orders import topological_orders
-from edgeplan.solvers.ideal_program import list_ideals, solve_contiguous
-from edgeplan.solvers.ideals import Ideals
-from edgeplan.solvers.pipeline import SharedTensor
+from edgeplan.solvers.pipeline.arrays import SharedTensor
+from edgeplan.solvers.pipeline.ideal_program import list_ideals, solve_contiguous
+from edgeplan.solvers.pipeline.ideals import Ideals
+from edgeplan.solvers.pipeline.orders import topological_orders
 from edgeplan.solvers.result import Stop
 from tests.solvers.operator_graphs import bert, inception, resnet
 from tests.solvers.shared_graphs import KNOWN, problem_of_file

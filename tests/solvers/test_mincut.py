@@ -23,14 +23,14 @@ from edgeplan.model.problem import (
     Privacy,
 )
 from edgeplan.model.verify import verify
-from edgeplan.solvers import mincut
-from edgeplan.solvers.cut_charges import (
-    build,
-)
-from edgeplan.solvers.cut_graph import maximum_flow
 from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.highs import Highs
-from edgeplan.solvers.mincut import MinCut
+from edgeplan.solvers.mincut import solver as mincut
+from edgeplan.solvers.mincut.charges import (
+    build,
+)
+from edgeplan.solvers.mincut.graph import maximum_flow
+from edgeplan.solvers.mincut.solver import MinCut
 from edgeplan.solvers.result import Stop
 from tests.solvers.cut_problems import all_plans, large, pin, two, varied
 

@@ -14,10 +14,10 @@ from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import FRACTION_TOLERANCE, Plan, Route
 from edgeplan.model.problem import Device, Link, Objective, Problem, Stream
-from edgeplan.solvers import dual_function
-from edgeplan.solvers.dual_function import DualFunction
+from edgeplan.solvers.dual import function as dual_function
+from edgeplan.solvers.dual.function import DualFunction
+from edgeplan.solvers.dual.multipliers import best_multipliers
 from edgeplan.solvers.enumerate import Enumerator
-from edgeplan.solvers.multipliers import best_multipliers
 
 
 def varied(seed: int) -> Problem:

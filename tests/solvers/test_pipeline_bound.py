@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from edgeplan.solvers.pipeline_bound import bound_of, dual_bound
-from edgeplan.solvers.set_prices import FrontierError, SetPrices, sweep_order
+from edgeplan.solvers.pipeline.price_bound import bound_of, dual_bound
+from edgeplan.solvers.pipeline.set_prices import FrontierError, SetPrices, sweep_order
 from tests.solvers.operator_graphs import bert, resnet
 from tests.solvers.shared_graphs import KNOWN, pipeline_of_file
 from tests.solvers.small_pipelines import best, small

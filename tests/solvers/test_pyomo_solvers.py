@@ -15,13 +15,13 @@ from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Route, whole
 from edgeplan.model.problem import Device, Link, Objective, Problem, Stream
-from edgeplan.solvers import pyomo_solvers as module
-from edgeplan.solvers import through_pyomo as base
 from edgeplan.solvers.baselines import baselines
 from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.highs import Highs
-from edgeplan.solvers.pyomo_solvers import Cbc, Gurobi, Scip
 from edgeplan.solvers.result import Stop
+from edgeplan.solvers.through_pyomo import interface as base
+from edgeplan.solvers.through_pyomo import solvers as module
+from edgeplan.solvers.through_pyomo.solvers import Cbc, Gurobi, Scip
 
 RELATIVE = 1e-6
 SOLVERS = (Scip, Cbc, Gurobi)

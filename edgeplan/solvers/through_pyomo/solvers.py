@@ -27,7 +27,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from edgeplan.solvers.through_pyomo import FEASIBILITY_TOLERANCE, Claim, Ended, ThroughPyomo
+from edgeplan.solvers.through_pyomo.interface import (
+    FEASIBILITY_TOLERANCE,
+    Claim,
+    Ended,
+    ThroughPyomo,
+)
 
 BOUND_ROUNDING = 1e-7
 """Share taken off CBC's bounds, which it prints with eight or nine digits."""

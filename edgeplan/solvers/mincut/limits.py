@@ -1,7 +1,7 @@
 """Limits that no plan on two devices can exceed: they are none.
 
 What plans ask of a limit is a sum of charges like the objective, at other prices; so the graph of
-`edgeplan.solvers.cut_charges` bounds it.
+`edgeplan.solvers.mincut.charges` bounds it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.cut_charges import Prices, StreamPrices, build, cut_devices
+from edgeplan.solvers.mincut.charges import Prices, StreamPrices, build, cut_devices
 from edgeplan.solvers.route_costs import on_dollars_per_second, on_watts
 
 

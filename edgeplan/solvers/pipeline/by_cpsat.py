@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from edgeplan.solvers.ideal_program import solve_contiguous
-from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
-from edgeplan.solvers.pipeline_bound import dual_bound
+from edgeplan.solvers.pipeline.arrays import Floats, Ints, Pipeline
+from edgeplan.solvers.pipeline.ideal_program import solve_contiguous
+from edgeplan.solvers.pipeline.price_bound import dual_bound
 from edgeplan.solvers.result import Stop
 
 UNITS = 10**9
@@ -390,6 +390,8 @@ class _CpSat:
         parameters = self.solver.parameters
         parameters.num_workers = search.workers
         parameters.random_seed = search.seed
+        # Else wrong (google/or-tools issue 5293): see docs/decisions/0009-special-cases.md.
+        parameters.presolve_inclusion_work_limit = 0
         left = search._left()
         if math.isfinite(left):
             parameters.max_time_in_seconds = max(left, 0.01)

@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 
 from edgeplan.model.network import LayerCosts, Network, Tensor
 from edgeplan.model.problem import Problem, Stream
-from edgeplan.solvers.cut_graph import FAR, NEAR, SIDES, SINK, SOURCE, CutGraph
+from edgeplan.solvers.mincut.graph import FAR, NEAR, SIDES, SINK, SOURCE, CutGraph
 from edgeplan.solvers.route_costs import on_objective
 
 

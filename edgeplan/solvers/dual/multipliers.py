@@ -18,9 +18,9 @@ import numpy as np
 from edgeplan.model.dual import dual_bound
 from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.dual_function import Cut, DualFunction
+from edgeplan.solvers.dual.function import Cut, DualFunction
+from edgeplan.solvers.dual.routes import Floats
 from edgeplan.solvers.highs import quiet_highs
-from edgeplan.solvers.priced_routes import Floats
 
 GAP = 1e-8
 """Relative distance to the highest bound possible at which the search ends."""

@@ -27,8 +27,13 @@ from typing import Any
 import numpy as np
 
 from edgeplan.solvers.highs import quiet_highs
-from edgeplan.solvers.pipeline import Floats, Pipeline
-from edgeplan.solvers.set_prices import FrontierError, SetPrices, interval_loads, sweep_order
+from edgeplan.solvers.pipeline.arrays import Floats, Pipeline
+from edgeplan.solvers.pipeline.set_prices import (
+    FrontierError,
+    SetPrices,
+    interval_loads,
+    sweep_order,
+)
 
 ROUNDING = 1e-9
 """Relative: what sums of floating-point numbers may be off, with much to spare."""

@@ -17,7 +17,7 @@ from edgeplan.model.evaluate import evaluate, with_tolerance
 from edgeplan.model.network import LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Device, Link, Problem, Stream
-from edgeplan.solvers.pipeline import Ints, Pipeline, SharedTensor, merged_tensors
+from edgeplan.solvers.pipeline.arrays import Ints, Pipeline, SharedTensor, merged_tensors
 
 
 def reasons_against(problem: Problem) -> tuple[str, ...]:

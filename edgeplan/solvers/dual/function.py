@@ -17,7 +17,7 @@ import numpy as np
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE
 from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.problem import Problem, Stream
-from edgeplan.solvers.priced_routes import Floats, Integers, PricedRoutes, RoutePrices
+from edgeplan.solvers.dual.routes import Floats, Integers, PricedRoutes, RoutePrices
 from edgeplan.solvers.route_costs import on_dollars_per_second, on_watts
 
 KEPT_PRICES = 300

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeplan.solvers.graph_orders import cycles
+from edgeplan.solvers.pipeline.orders import cycles
 
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
@@ -119,8 +119,8 @@ class Pipeline:
 
     @staticmethod
     def of(problem: Problem) -> Pipeline:
-        """Return the pipeline of a problem; see `edgeplan.solvers.pipeline_problem`."""
-        from edgeplan.solvers.pipeline_problem import pipeline_of
+        """Return the pipeline of a problem; see `edgeplan.solvers.pipeline.problem`."""
+        from edgeplan.solvers.pipeline.problem import pipeline_of
 
         return pipeline_of(problem)
 

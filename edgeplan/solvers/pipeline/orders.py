@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgeplan.solvers.pipeline import Pipeline
+    from edgeplan.solvers.pipeline.arrays import Pipeline
 
 
 def topological_orders(pipeline: Pipeline) -> Iterator[list[int]]:

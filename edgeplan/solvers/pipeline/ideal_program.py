@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeplan.solvers.graph_orders import topological_orders
-from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
+from edgeplan.solvers.pipeline.arrays import Floats, Ints, Pipeline
+from edgeplan.solvers.pipeline.orders import topological_orders
 from edgeplan.solvers.result import Stop
 
 Words = NDArray[np.uint64]

@@ -13,9 +13,13 @@ from edgeplan.model.certificate import Certificate
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.ideal_program import IDEALS_LIMIT, ContiguousOutcome, solve_contiguous
-from edgeplan.solvers.pipeline import Ints
-from edgeplan.solvers.pipeline_problem import (
+from edgeplan.solvers.pipeline.arrays import Ints
+from edgeplan.solvers.pipeline.ideal_program import (
+    IDEALS_LIMIT,
+    ContiguousOutcome,
+    solve_contiguous,
+)
+from edgeplan.solvers.pipeline.problem import (
     assignment_of,
     check,
     largest_period,
@@ -41,8 +45,8 @@ class Ideals:
 
     Notes
     -----
-    See `edgeplan.solvers.ideal_program`. A memory limit counts as met within the evaluator's
-    relative tolerance of 1e-6.
+    See `edgeplan.solvers.pipeline.ideal_program`. A memory limit counts as met within the
+    evaluator's relative tolerance of 1e-6.
     """
 
     name: ClassVar[str] = "ideals"

@@ -12,8 +12,8 @@ from edgeplan.model.certificate import Basis, Certificate
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.cpsat_pipeline import PipelineOutcome, solve_pipeline
-from edgeplan.solvers.pipeline_problem import (
+from edgeplan.solvers.pipeline.by_cpsat import PipelineOutcome, solve_pipeline
+from edgeplan.solvers.pipeline.problem import (
     assignment_of,
     check,
     largest_period,
@@ -42,7 +42,7 @@ def solve_throughput(
     on_progress: Callable[[Progress], None] | None,
     stop: threading.Event | None,
 ) -> SolverResult:
-    """Solve a problem that `edgeplan.solvers.pipeline_problem.reasons_against` finds fit.
+    """Solve a problem that `edgeplan.solvers.pipeline.problem.reasons_against` finds fit.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeplan.solvers.graph_orders import topological_orders
-from edgeplan.solvers.pipeline import Floats, Ints, Pipeline
+from edgeplan.solvers.pipeline.arrays import Floats, Ints, Pipeline
+from edgeplan.solvers.pipeline.orders import topological_orders
 
 STATES_LIMIT = 300
 """Most states of the frontier; a sweep takes about 10 µs for each of a group's states."""

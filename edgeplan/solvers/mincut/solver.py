@@ -1,8 +1,8 @@
 """Two devices and nothing that couples layers or streams: a minimum cut is the best plan.
 
-The charges become arcs (`edgeplan.solvers.cut_charges`), networkx finds a maximum flow, and the
+The charges become arcs (`edgeplan.solvers.mincut.charges`), networkx finds a maximum flow, and the
 flow proves the answer: each plan is a cut, and no cut is less than any flow. The flow is checked
-arc by arc (`edgeplan.solvers.cut_graph`), in whole numbers that stand for the charges exactly,
+arc by arc (`edgeplan.solvers.mincut.graph`), in whole numbers that stand for the charges exactly,
 so the bound does not depend on networkx being right.
 """
 
@@ -22,13 +22,13 @@ from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import Evaluation, evaluate
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.cut_charges import (
+from edgeplan.solvers.mincut.charges import (
     build,
     objective_prices,
     unsolvable_results,
     usable_devices,
 )
-from edgeplan.solvers.cut_graph import (
+from edgeplan.solvers.mincut.graph import (
     FAR,
     NEAR,
     ROUNDING,
@@ -37,7 +37,7 @@ from edgeplan.solvers.cut_graph import (
     FlowNetwork,
     maximum_flow,
 )
-from edgeplan.solvers.cut_limits import limits
+from edgeplan.solvers.mincut.limits import limits
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 
 VERSION = "1"

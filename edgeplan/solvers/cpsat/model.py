@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgeplan.model.errors import SolverError
-from edgeplan.solvers.zero_one import Whole
+from edgeplan.solvers.cpsat.zero_one import Whole
 
 POLL_SECONDS = 0.02
 

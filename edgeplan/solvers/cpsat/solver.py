@@ -1,10 +1,10 @@
 """Discrete problems by CP-SAT, the constraint solver of OR-Tools.
 
 The program of ``model/formulation`` is brought to 0/1 variables and whole numbers
-(`edgeplan.solvers.zero_one`) by rounding that only relaxes it. So CP-SAT's bound, divided by the
-scale, is a bound of the problem as it stands, and a plan of the relaxation that `evaluate` finds
-to break a limit after all is excluded by name, and the search goes on. The price of a plan is
-always the evaluator's.
+(`edgeplan.solvers.cpsat.zero_one`) by rounding that only relaxes it. So CP-SAT's bound, divided by
+the scale, is a bound of the problem as it stands, and a plan of the relaxation that `evaluate`
+finds to break a limit after all is excluded by name, and the search goes on. The price of a plan
+is always the evaluator's.
 
 One step of CP-SAT's presolve is off: with it, 9.15.6755 called plans optimal that were not (3 of
 800 random problems, by up to 5 %), on any seed and number of workers. It merges linear rows with
@@ -27,11 +27,11 @@ from edgeplan.model.certificate import Certificate
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate, with_tolerance
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.cpsat_model import WholeModel
-from edgeplan.solvers.cpsat_throughput import solve_throughput
-from edgeplan.solvers.pipeline_problem import reasons_against
+from edgeplan.solvers.cpsat.model import WholeModel
+from edgeplan.solvers.cpsat.throughput import solve_throughput
+from edgeplan.solvers.cpsat.zero_one import SLACK, ZeroOne, whole, zero_one
+from edgeplan.solvers.pipeline.problem import reasons_against
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
-from edgeplan.solvers.zero_one import SLACK, ZeroOne, whole, zero_one
 
 if TYPE_CHECKING:
     from edgeplan.model.formulation import Formulation
