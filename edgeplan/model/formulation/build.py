@@ -154,7 +154,7 @@ def _rule(program: Program, equation: Equation) -> Callable[..., Any]:
     def rule(_: Any, *index: Any) -> Any:
         row = equation.rule(program, *index)
         if isinstance(row, bool):  # no variable is left in it
-            return pyo.Constraint.Feasible if row else pyo.Constraint.Infeasible
+            return pyo.Constraint.Skip if row else pyo.Constraint.Infeasible
         return row
 
     return rule
