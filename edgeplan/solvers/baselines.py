@@ -10,7 +10,6 @@ import dataclasses
 import math
 import operator
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +20,7 @@ from edgeplan.model.plan import Plan, Route, whole
 from edgeplan.model.problem import Problem, Stream
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 from edgeplan.solvers.route_costs import on_objective, route_loads, route_objective
+from edgeplan.solvers.watch import EndedError, Watch
 
 VERSION = "1"
 
@@ -169,34 +169,28 @@ class Greedy:
         stop: threading.Event | None = None,
     ) -> SolverResult:
         """Build a plan by the greedy rule; a feasible ``start`` that is better is kept."""
-        began = time.perf_counter()
+        watch = Watch(self.time_limit, stop)
         best: Plan | None = None
         price: float | None = None
         message = ""
         ended = Stop.COMPLETED
-
-        def watch() -> None:
-            if stop is not None and stop.is_set():
-                raise _EndedError(Stop.INTERRUPTED)
-            if self.time_limit is not None and time.perf_counter() - began >= self.time_limit:
-                raise _EndedError(Stop.TIME_LIMIT)
 
         def offer(plan: Plan, evaluation: Evaluation) -> None:
             nonlocal best, price
             if evaluation.feasible and (price is None or evaluation.objective < price):
                 best, price = plan, evaluation.objective
                 if on_progress is not None:
-                    seconds = time.perf_counter() - began
+                    seconds = watch.seconds
                     on_progress(Progress(seconds=seconds, incumbent=price, bound=None))
 
         if start is not None:
             offer(start, evaluate(problem, start))
         try:
-            built = _greedy(problem, watch)
+            built = _greedy(problem, watch.check)
             message = built.why
             if built.plan is not None and built.evaluation is not None:
                 offer(built.plan, built.evaluation)
-        except _EndedError as reason:
+        except EndedError as reason:
             ended = reason.stop
         except KeyboardInterrupt:
             ended = Stop.INTERRUPTED
@@ -208,17 +202,9 @@ class Greedy:
             infeasible=False,
             certificate=None,
             solver=f"{self.name} {VERSION}",
-            seconds=time.perf_counter() - began,
+            seconds=watch.seconds,
             message=message,
         )
-
-
-class _EndedError(Exception):
-    """The rule must end early."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(stop.value)
-        self.stop = stop
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -45,6 +44,8 @@ from edgeplan.solvers.route_costs import (
     route_dollars,
     route_objective,
 )
+from edgeplan.solvers.route_lists import count_routes, enumerate_routes
+from edgeplan.solvers.watch import EndedError, Watch
 
 VERSION = "1"
 
@@ -139,7 +140,7 @@ class Enumerator:
         SolverError
             If its sums and the evaluator's differ.
         """
-        watch = _Watch(self.time_limit, stop, self.limit)
+        watch = Watch(self.time_limit, stop, self.limit)
         if reasons := self.unsupported(problem):
             return self._result(
                 problem, watch, Stop.FAILED, None, None, "not supported: " + "; ".join(reasons)
@@ -150,7 +151,7 @@ class Enumerator:
             if start is not None:
                 search.offer(start)
             search.run()
-        except _EndedError as reason:
+        except EndedError as reason:
             ended = reason.stop
         except KeyboardInterrupt:
             ended = Stop.INTERRUPTED
@@ -165,7 +166,7 @@ class Enumerator:
     def _result(
         self,
         problem: Problem,
-        watch: _Watch,
+        watch: Watch,
         stop: Stop,
         search: _Search | None,
         bound: float | None,
@@ -196,125 +197,8 @@ class Enumerator:
         )
 
 
-def count_routes(problem: Problem, stream: Stream) -> int:
-    """Return how many routes there are for a stream, by its rules and the links that exist.
-
-    Counts the sequences of devices in which each layer may run on its device and consecutive
-    stages are linked; tensors that skip a stage may need further links, so that fewer can run.
-
-    Examples
-    --------
-    >>> from edgeplan.model.network import Layer, LayerCosts, Network
-    >>> from edgeplan.model.problem import Device, Link
-    >>> costs = LayerCosts(seconds=(1.0, 1.0))
-    >>> network = Network("n", (Layer(name="x"), Layer(name="y")), (), {"a": costs, "b": costs})
-    >>> stream = Stream(name="s", network="n", origin="a")
-    >>> devices = (Device(name="a"), Device(name="b"))
-    >>> links = (Link(source="a", target="b", bytes_per_second=1.0),)
-    >>> problem = Problem(
-    ...     networks=(network,), devices=devices, links=links, streams=(stream,)
-    ... )
-    >>> count_routes(problem, stream)  # aa, ab, bb; there is no way back for ba
-    3
-    """
-    counts = {stream.origin: 1}
-    for devices in problem.allowed(stream):
-        counts = {
-            device: total
-            for device in devices
-            if (
-                total := sum(
-                    count
-                    for previous, count in counts.items()
-                    if previous == device or (previous, device) in problem.link
-                )
-            )
-        }
-    return sum(counts.values())
-
-
-def count_plans(problem: Problem) -> int:
-    """Return how many discrete plans there are: the product of the streams' `count_routes`."""
-    return math.prod(count_routes(problem, stream) for stream in problem.streams)
-
-
-def enumerate_routes(problem: Problem, stream: Stream) -> Iterator[tuple[str, ...]]:
-    """Yield the routes that `count_routes` counts, each as a device per layer."""
-    allowed = problem.allowed(stream)
-    chosen: list[str] = []
-    leader = {layer: group[0] for group in problem.groups(stream) for layer in group[1:]}
-
-    def extend(previous: str) -> Iterator[tuple[str, ...]]:
-        if len(chosen) == len(allowed):
-            yield tuple(chosen)
-            return
-        first = leader.get(len(chosen))
-        for device in allowed[len(chosen)] if first is None else (chosen[first],):
-            if device == previous or (previous, device) in problem.link:
-                chosen.append(device)
-                yield from extend(device)
-                chosen.pop()
-
-    # Recursion is as deep as there are layers; problems that can be enumerated have few. One
-    # device for very many layers is enumerable as well, and must not overflow the stack.
-    if len(allowed) > 500:
-        yield from _breadth_first(problem, stream, allowed, leader)
-    else:
-        yield from extend(stream.origin)
-
-
-def _breadth_first(
-    problem: Problem,
-    stream: Stream,
-    allowed: tuple[tuple[str, ...], ...],
-    leader: dict[int, int],
-) -> Iterator[tuple[str, ...]]:
-    partial: list[tuple[str, ...]] = [()]
-    for layer, devices in enumerate(allowed):
-        partial = [
-            (*route, device)
-            for route in partial
-            for previous in [route[-1] if route else stream.origin]
-            for device in (devices if layer not in leader else (route[leader[layer]],))
-            if device == previous or (previous, device) in problem.link
-        ]
-    yield from partial
-
-
 def _count(number: int) -> str:
     return f"{number:,}" if number < 10**12 else f"10^{len(str(number)) - 1}"
-
-
-class _EndedError(Exception):
-    """The search must end early."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(stop.value)
-        self.stop = stop
-
-
-@dataclass
-class _Watch:
-    """Counts states and says when to end."""
-
-    time_limit: float | None
-    event: threading.Event | None
-    limit: int
-    states: int = 0
-    began: float = field(default_factory=time.perf_counter)
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.began
-
-    def visit(self, states: int) -> None:
-        if self.event is not None and self.event.is_set():
-            raise _EndedError(Stop.INTERRUPTED)
-        if self.time_limit is not None and self.seconds >= self.time_limit:
-            raise _EndedError(Stop.TIME_LIMIT)
-        if self.states + states > self.limit:
-            raise _EndedError(Stop.WORK_LIMIT)
-        self.states += states
 
 
 @dataclass(frozen=True)
@@ -342,7 +226,7 @@ class _Search:
     """The search's state: the incumbent, the bound, and where it is."""
 
     def __init__(
-        self, problem: Problem, watch: _Watch, on_progress: Callable[[Progress], None] | None
+        self, problem: Problem, watch: Watch, on_progress: Callable[[Progress], None] | None
     ) -> None:
         self.problem = problem
         self.watch = watch

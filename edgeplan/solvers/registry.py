@@ -131,7 +131,7 @@ def choose(problem: Problem) -> tuple[str, str]:
         A name of `solvers`, and the reason for people.
     """
     # The enumerator itself is light: it imports numpy only.
-    from edgeplan.solvers.enumerate import count_routes
+    from edgeplan.solvers.route_lists import count_routes
 
     if any(stream.route_limit > 1 for stream in problem.streams):
         return "highs", "streams may be split by fraction, which cannot be enumerated"

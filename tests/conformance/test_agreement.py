@@ -12,8 +12,9 @@ from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan, Route
 from edgeplan.solvers import registry
 from edgeplan.solvers.baselines import baselines
-from edgeplan.solvers.enumerate import Enumerator, enumerate_routes
+from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.result import Stop
+from edgeplan.solvers.route_lists import enumerate_routes
 from tests.conformance.subjects import (
     OTHERS,
     best_baseline,

@@ -11,7 +11,8 @@ from edgeplan.explain.repair import repair_price
 from edgeplan.instances.generators import KINDS, random_problem
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan, Route
-from edgeplan.solvers.enumerate import Enumerator, enumerate_routes
+from edgeplan.solvers.enumerate import Enumerator
+from edgeplan.solvers.route_lists import enumerate_routes
 
 
 def varied(problem, seed):

@@ -14,13 +14,9 @@ from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route, whole
 from edgeplan.model.problem import Device, LayerRule, Link, Objective, Problem, Stream
 from edgeplan.solvers import enumerate as enumerator
-from edgeplan.solvers.enumerate import (
-    Enumerator,
-    count_plans,
-    count_routes,
-    enumerate_routes,
-)
+from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.result import Stop
+from edgeplan.solvers.route_lists import count_plans, count_routes, enumerate_routes
 
 
 def brute_force(problem):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +23,7 @@ from edgeplan.solvers.chain.multipliers import Relaxed, relax
 from edgeplan.solvers.chain.paths import Quantities, Stage, devices_of
 from edgeplan.solvers.chain.prices import Floats, Limit, limits, objective_prices
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
+from edgeplan.solvers.watch import EndedError, Watch
 
 VERSION = "1"
 
@@ -169,7 +169,7 @@ class Chain:
             if start is not None:
                 search.offer(start)
             search.run()
-        except _EndedError as reason:
+        except EndedError as reason:
             ended = reason.stop
         except KeyboardInterrupt:
             ended = Stop.INTERRUPTED
@@ -188,7 +188,7 @@ class Chain:
             basis="enumerated",
             witnesses=(solver,),
             bounded=f"all plans of '{search.problem.name[:80]}' with one route",
-            states=watch.states,
+            states=watch.nodes + watch.states,
             tolerances=(
                 ("limits, relative", RELATIVE_TOLERANCE),
                 ("rounding of sums, relative", ROUNDING),
@@ -223,47 +223,11 @@ def _off_the_chain(network: Network) -> list[str]:
     return reasons
 
 
-class _EndedError(Exception):
-    """The search must end early."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(stop.value)
-        self.stop = stop
-
-
 @dataclass
-class _Watch:
-    """Counts states and labels, and says when to end."""
+class _Watch(Watch):
+    """Counts nodes of the shortest paths beside the states, which are labels here."""
 
-    time_limit: float | None
-    event: threading.Event | None
-    limit: int
     nodes: int = 0
-    labels: int = 0
-    began: float = field(default_factory=time.perf_counter)
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.began
-
-    @property
-    def states(self) -> int:
-        """Nodes of the shortest paths, and labels."""
-        return self.nodes + self.labels
-
-    def visit(self, labels: int) -> None:
-        """Note labels made; raise where the search must end."""
-        if self.labels + labels > self.limit:
-            raise _EndedError(Stop.WORK_LIMIT)
-        self.labels += labels
-        self.check()
-
-    def check(self) -> None:
-        """Raise where the search must end."""
-        if self.event is not None and self.event.is_set():
-            raise _EndedError(Stop.INTERRUPTED)
-        if self.time_limit is not None and self.seconds > self.time_limit:
-            raise _EndedError(Stop.TIME_LIMIT)
 
 
 class _Search:
@@ -290,7 +254,7 @@ class _Search:
         count = len(self.limits)
         taken = f"{count or 'no'} limit{'s' * (count > 1)} taken up"
         return (
-            f"{self.watch.labels:,} labels, {self.watch.nodes:,} nodes of shortest paths; {taken}"
+            f"{self.watch.states:,} labels, {self.watch.nodes:,} nodes of shortest paths; {taken}"
         )
 
     def offer(self, plan: Plan) -> Evaluation:

@@ -39,6 +39,7 @@ from edgeplan.solvers.mincut.graph import (
 )
 from edgeplan.solvers.mincut.limits import limits
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
+from edgeplan.solvers.watch import EndedError, Watch
 
 VERSION = "1"
 AGREEMENT = 1e-9
@@ -164,18 +165,18 @@ class MinCut:
         SolverError
             If the flow is not one, or the cut and the evaluator's price differ.
         """
-        began = time.monotonic()
+        began = time.perf_counter()
         if reasons := self.unsupported(problem):
             message = "not supported: " + "; ".join(reasons)
             return self._result(problem, began, Stop.FAILED, message)
         known = None if start is None else evaluate(problem, start)
         if known is None or not known.feasible:
             start = known = None
-        watch = _Watch(began, self.time_limit, stop, on_progress)
+        watch = _Watch(self.time_limit, stop, began=began, on_progress=on_progress)
         try:
             watch.report(known, None)
             result = self._cut(problem, known, watch)
-        except _EndedError as reason:
+        except EndedError as reason:
             ended = reason.stop
         except KeyboardInterrupt:
             ended = Stop.INTERRUPTED
@@ -254,7 +255,7 @@ class MinCut:
             infeasible=infeasible,
             certificate=certificate if infeasible or bound is not None else None,
             solver=solver,
-            seconds=time.monotonic() - began,
+            seconds=time.perf_counter() - began,
             message=message,
         )
 
@@ -275,33 +276,16 @@ def _plan(problem: Problem, graph: CutGraph, near: frozenset[int]) -> Plan:
     return Plan(routes=routes)
 
 
-class _EndedError(Exception):
-    """The run must end early."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(stop.value)
-        self.stop = stop
-
-
-@dataclass(frozen=True)
-class _Watch:
+@dataclass
+class _Watch(Watch):
     """Says when to end, and tells the caller what there is."""
 
-    began: float
-    time_limit: float | None
-    event: threading.Event | None
-    on_progress: Callable[[Progress], None] | None
-
-    def check(self) -> None:
-        if self.event is not None and self.event.is_set():
-            raise _EndedError(Stop.INTERRUPTED)
-        if self.time_limit is not None and time.monotonic() - self.began >= self.time_limit:
-            raise _EndedError(Stop.TIME_LIMIT)
+    on_progress: Callable[[Progress], None] | None = None
 
     def report(self, evaluation: Evaluation | None, bound: float | None) -> None:
         if self.on_progress is not None and evaluation is not None:
-            seconds = time.monotonic() - self.began
-            self.on_progress(Progress(seconds=seconds, incumbent=evaluation.objective, bound=bound))
+            moment = Progress(seconds=self.seconds, incumbent=evaluation.objective, bound=bound)
+            self.on_progress(moment)
 
 
 class _AbandonedError(Exception):
@@ -333,7 +317,7 @@ def _maximum_flow(network: FlowNetwork, watch: _Watch) -> dict[Arc, int]:
             thread.join(POLL_SECONDS)
             if thread.is_alive():
                 watch.check()
-    except (_EndedError, KeyboardInterrupt):
+    except (EndedError, KeyboardInterrupt):
         assert thread.ident is not None
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident), ctypes.py_object(_AbandonedError)

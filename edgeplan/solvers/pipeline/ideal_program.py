@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 from edgeplan.solvers.pipeline.arrays import Floats, Ints, Pipeline
 from edgeplan.solvers.pipeline.orders import topological_orders
 from edgeplan.solvers.result import Stop
+from edgeplan.solvers.watch import EndedError, Watch
 
 Words = NDArray[np.uint64]
 
@@ -93,39 +93,22 @@ def solve_contiguous(
     on_progress
         Called with (value, bound) at each improvement.
     """
-    search = _Search(pipeline, _Clock(time_limit, stop), on_progress)
+    search = _Search(pipeline, Watch(time_limit, stop), on_progress)
     try:
         if hint is not None:
             search.offer(np.asarray(hint))
         search.run(limit)
-    except _EndedError as ended:
+    except EndedError as ended:
         return search.outcome(ended.stop)
     except KeyboardInterrupt:
         return search.outcome(Stop.INTERRUPTED)
     return search.outcome(Stop.COMPLETED)
 
 
-class _EndedError(Exception):
-    def __init__(self, stop: Stop) -> None:
-        self.stop = stop
-
-
-class _Clock:
-    def __init__(self, time_limit: float | None, stop: threading.Event | None) -> None:
-        self.end = math.inf if time_limit is None else time.monotonic() + time_limit
-        self.stop = stop
-
-    def check(self) -> None:
-        if self.stop is not None and self.stop.is_set():
-            raise _EndedError(Stop.INTERRUPTED)
-        if time.monotonic() > self.end:
-            raise _EndedError(Stop.TIME_LIMIT)
-
-
 @dataclass
 class _Search:
     pipeline: Pipeline
-    clock: _Clock
+    clock: Watch
     on_progress: Callable[[float, float], None] | None
     assignment: Ints | None = None
     value: float = math.inf
@@ -172,7 +155,7 @@ class _Search:
         ideals = list_ideals(pipeline, limit, self.clock.check)
         self.ideals += limit if ideals is None else len(ideals)
         if ideals is None:
-            raise _EndedError(Stop.WORK_LIMIT)
+            raise EndedError(Stop.WORK_LIMIT)
         return ideals
 
     def _raise_bound(self, bound: float) -> None:
@@ -255,7 +238,7 @@ class _Table:
         pipeline: Pipeline,
         ideals: Sequence[int],
         value: float,
-        clock: _Clock,
+        clock: Watch,
         spill: float,
     ) -> None:
         self.spill = spill
@@ -274,7 +257,7 @@ class _Table:
         self.strides = np.cumprod([1, *(size + 1 for size in sizes)]).astype(np.int64)
         count = int(self.strides[-1])
         if count * len(ideals) > STATES_LIMIT:
-            raise _EndedError(Stop.WORK_LIMIT)
+            raise EndedError(Stop.WORK_LIMIT)
         states = np.arange(count)
         used = np.stack(
             [
