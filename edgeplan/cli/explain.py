@@ -86,8 +86,8 @@ def command(
     if plan is not None:
         if keep:
             raise click.UsageError("--keep is about repairs: it goes with an instance alone")
-        read, chosen = load(instance, plan)
-        problem = read.problem.asked(objective, contiguous=contiguous)
+        read, chosen = load(instance, plan, objective, contiguous=contiguous)
+        problem = read.problem
         places = FilePlaces.read(instance)
         _plan(problem, chosen, places, time_limit, step / 100, threads, as_json=as_json)
         return
@@ -149,14 +149,17 @@ def _fixed(problem: Problem, places: FilePlaces, keep: tuple[str, ...]) -> froze
     """Return the keys of the statements that the user wants to keep."""
     from edgeplan.explain import list_items
 
-    known = {places.where(item.place): item.key for item in list_items(problem)}
+    # Both directions of a link may be one entry of the file.
+    known: dict[str, set[Key]] = {}
+    for item in list_items(problem):
+        known.setdefault(places.where(item.place), set()).add(item.key)
     if unknown := [place for place in keep if place not in known]:
         shown = ", ".join(list(known)[-12:]) or "none"
         raise InputError(
             Fault("--keep", f"there is no limit or rule at '{place[:80]}'; known: {shown}")
             for place in unknown
         )
-    return frozenset(known[place] for place in keep)
+    return frozenset(key for place in keep for key in known[place])
 
 
 def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from edgeplan.instances.instance import Instance
     from edgeplan.instances.plans import PlanFile
     from edgeplan.model.plan import Plan
+    from edgeplan.model.problem import Problem
 
 
 class FileError(InputError):
@@ -76,8 +78,45 @@ def load_instance(path: Path) -> Instance:
         return read_instance(path)
 
 
-def load(instance: Path, plan: Path) -> tuple[Instance, Plan]:
+def is_for(problem: Problem, file: PlanFile) -> bool:
+    """Say whether a plan file was made for this very problem."""
+    from edgeplan.instances.plans import fingerprint
+
+    return fingerprint(problem) == file.fingerprint
+
+
+def as_made(problem: Problem, file: PlanFile) -> Problem:
+    """Return the problem with the options of ``solve`` under which a plan was made.
+
+    That is the problem itself where the file does not say, or was made for another problem.
+    """
+    from edgeplan.model.problem import OBJECTIVES
+
+    if not file.fingerprint or is_for(problem, file):
+        return problem
+    for contiguous in (False, True):
+        for objective in OBJECTIVES:
+            variant = problem.asked(objective, contiguous=contiguous)
+            if is_for(variant, file):
+                options = [f"--objective {objective}"] * (objective != "weighted")
+                options += ["--contiguous"] * contiguous
+                note(f"note: the plan was made with {' '.join(options)}; so is this")
+                return variant
+    return problem
+
+
+def load(
+    instance: Path, plan: Path, objective: str | None = None, *, contiguous: bool = False
+) -> tuple[Instance, Plan]:
     """Return an instance and a plan that speaks of its streams, layers and devices.
+
+    Parameters
+    ----------
+    instance, plan
+        The files.
+    objective, contiguous
+        What the problem is asked for instead; without either, that with which the plan was
+        made.
 
     Raises
     ------
@@ -85,7 +124,8 @@ def load(instance: Path, plan: Path) -> tuple[Instance, Plan]:
         If either file is not valid, with every fault of the first that is not.
     """
     read, file = load_file(instance, plan)
-    if file.same_problem is False:
+    problem = as_made(read.problem, file)
+    if file.fingerprint and not is_for(problem, file):
         made_for, this = clean_text(file.problem_name), clean_text(read.problem.name)
         which = (
             f"another version of '{this}'"
@@ -93,7 +133,9 @@ def load(instance: Path, plan: Path) -> tuple[Instance, Plan]:
             else f"another problem, '{made_for}' (this instance is '{this}')"
         )
         note(f"note: {plan} was made for {which}: it fits, but was not optimised for this one")
-    return read, file.plan
+    if objective is not None or contiguous:
+        problem = read.problem.asked(objective, contiguous=contiguous)
+    return dataclasses.replace(read, problem=problem), file.plan
 
 
 def load_file(instance: Path, plan: Path) -> tuple[Instance, PlanFile]:

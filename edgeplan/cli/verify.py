@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeplan.cli.group import FAILED
-from edgeplan.cli.load import load_file, reading
+from edgeplan.cli.load import as_made, is_for, load_file, reading
 from edgeplan.cli.options import (
     contiguous_option,
     input_argument,
@@ -18,10 +18,10 @@ from edgeplan.cli.options import (
 )
 from edgeplan.cli.output import note, print_json
 from edgeplan.model.certificate import Claim
+from edgeplan.model.errors import Fault, InputError
 from edgeplan.model.multipliers import Multipliers
 
 if TYPE_CHECKING:
-    from edgeplan.instances.plans import PlanFile
     from edgeplan.model.problem import Problem
 
 
@@ -37,25 +37,26 @@ def command(
     """Check PLAN on INSTANCE: every limit, its price, and the bound that its file claims.
 
     No solver is asked. The evaluator prices the plan and checks its limits; the claimed price
-    and bound are held against that. A bound that comes with multipliers is recomputed from them,
-    and then proved; of any other the basis says on what it is said to stand. Exit code 1: the
-    plan breaks a limit, or something claimed does not hold.
+    and bound are held against that, and against the baselines' prices. A bound that comes with
+    multipliers is recomputed from them, and then proved; of any other the basis says on what it
+    is said to stand. Exit code 1: the plan breaks a limit, or something claimed does not hold.
     """
     from edgeplan.model.verify import verify
+    from edgeplan.solvers.baselines import baselines
 
     read, file = load_file(instance, plan)
     problem = read.problem.asked(objective, contiguous=contiguous)
     claim = file.claim
     if objective is None and not contiguous:
-        problem = _made_for(problem, file)
-    if claim is not None and file.fingerprint and not _same(problem, file):
+        problem = as_made(problem, file)
+    if claim is not None and file.fingerprint and not is_for(problem, file):
         note("note: the plan was made for another problem: what its file claims does not count")
         claim = None
     claim = claim or Claim()
     multipliers = Multipliers()
-    if file.multipliers is not None and claim.bound is not None:
+    if file.multipliers is not None:
         with reading(plan):
-            multipliers = Multipliers.from_json(file.multipliers, problem)
+            multipliers = _multipliers(file.multipliers, problem)
     certified = verify(
         problem,
         file.plan,
@@ -63,6 +64,7 @@ def command(
         certificate=claim.certificate,
         objective=claim.objective,
         multipliers=multipliers,
+        known=[b.plan for b in baselines(problem) if b.plan is not None],
     )
     evaluation = certified.evaluation
     assert evaluation is not None
@@ -92,22 +94,11 @@ def command(
         raise click.exceptions.Exit(FAILED)
 
 
-def _same(problem: Problem, file: PlanFile) -> bool:
-    from edgeplan.instances.plans import fingerprint
-
-    return fingerprint(problem) == file.fingerprint
-
-
-def _made_for(problem: Problem, file: PlanFile) -> Problem:
-    """Return the problem with the options of ``solve`` under which the plan was made."""
-    from edgeplan.model.problem import OBJECTIVES
-
-    if file.fingerprint and not _same(problem, file):
-        for contiguous in (False, True):
-            for objective in OBJECTIVES:
-                variant = problem.asked(objective, contiguous=contiguous)
-                if _same(variant, file):
-                    words = f"--objective {objective}" + " --contiguous" * contiguous
-                    note(f"note: the plan was made with {words}, and is verified likewise")
-                    return variant
-    return problem
+def _multipliers(document: object, problem: Problem) -> Multipliers:
+    try:
+        return Multipliers.from_json(document, problem)
+    except InputError as error:
+        raise InputError(
+            Fault(f"claim.multipliers.{fault.place}".rstrip("."), fault.message)
+            for fault in error.faults
+        ) from None

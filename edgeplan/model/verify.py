@@ -9,6 +9,7 @@ what such a bound stands is the certificate's to say.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgeplan.model.certificate import Certificate
@@ -87,6 +88,7 @@ def verify(
     objective: float | None,
     infeasible: bool = False,
     multipliers: Multipliers | None = None,
+    known: Iterable[Plan] = (),
 ) -> Certified:
     """Hold a claim against the evaluator.
 
@@ -107,6 +109,8 @@ def verify(
         Whether it is claimed that there is no plan.
     multipliers
         What a bound can be recomputed from, or ``None``.
+    known
+        Other plans, such as baselines: a bound above the price of one is refuted.
 
     Returns
     -------
@@ -159,9 +163,16 @@ def verify(
         # Proved here, and as much as is claimed or more.
         rechecked = proved > 0 or stands is not None
         if rechecked:
-            certificate, stands = _recomputed(certificate), proved
+            certificate, stands = _recomputed(), proved
     elif proved == math.inf:
-        rechecked, certificate = True, _recomputed(certificate)
+        rechecked, certificate = True, _recomputed()
+    for other in known:
+        cheaper = evaluate(problem, other)
+        if cheaper.feasible and stands is not None and _above(stands, cheaper.objective):
+            contradictions.append(
+                f"the bound {stands:.9g} is above a known plan that costs {cheaper.objective:.9g}"
+            )
+            stands = None
     if stands is not None and price is not None:
         if _above(stands, price):
             contradictions.append(f"the bound {stands:.9g} is above a plan that costs {price:.9g}")
@@ -186,10 +197,11 @@ def verify(
     )
 
 
-def _recomputed(claimed: Certificate | None) -> Certificate:
-    """Return the certificate of a bound that the verifier has recomputed itself."""
-    if claimed is not None and WITNESS in claimed.witnesses:
-        return claimed
+def _recomputed() -> Certificate:
+    """Return the certificate of a bound that the verifier has recomputed itself.
+
+    Nothing of what was claimed goes into it.
+    """
     return Certificate(
         basis="dual",
         witnesses=(WITNESS,),

@@ -6,7 +6,7 @@ import dataclasses
 
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
-from edgeplan.solvers.result import SolverResult
+from edgeplan.solvers.result import SolverResult, Stop
 
 
 def agreed(first: SolverResult, second: SolverResult) -> SolverResult:
@@ -47,6 +47,7 @@ def agreed(first: SolverResult, second: SolverResult) -> SolverResult:
     )
     return dataclasses.replace(
         stands,
+        stop=second.stop if first.stop is Stop.COMPLETED else first.stop,
         plan=better.plan,
         claimed_objective=better.claimed_objective,
         solver=first.solver,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from edgeplan.model.errors import InputError, SolverError
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
+from edgeplan.model.verify import relative_gap
 from edgeplan.solvers import registry
 from edgeplan.solvers.agreement import agreed, continued
 from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
@@ -80,8 +81,20 @@ def search(
         found = continued(found, work.run(work.ready(other, common)))
         why += f"; it gave up, and {other} went on"
     if witness is not None and found.stop is not Stop.INTERRUPTED:
-        found = agreed(found, work.run(work.ready(witness, {**common, "alone": True})))
+        second = work.run(work.ready(witness, {**common, "alone": True}))
+        found = agreed(found, second)
+        why += f"; witness {second.solver} " + _says(second, gap)
     return found, why
+
+
+def _says(second: SolverResult, gap: float) -> str:
+    """Return in words what a witness has to say."""
+    if second.infeasible:
+        return "finds no plan either"
+    left = relative_gap(second.claimed_objective, second.bound)
+    if left is None:
+        return "came to no bound"
+    return "confirms it" if left <= gap else f"came to a gap of {left:.2g}"
 
 
 @dataclass

@@ -108,7 +108,7 @@ def test_a_plan_made_with_options_is_verified_with_them(tmp_path):
         "solve", instance, "--objective", "throughput", "--contiguous", "-o", plan, "--json"
     )
     result, document = verified(instance, plan)
-    assert "--objective throughput --contiguous" in result.stderr
+    assert "made with --objective throughput --contiguous" in result.stderr
     assert result.exit_code == 0
     assert document["price"] == pytest.approx(json.loads(made.stdout)["objective"])
     assert document["basis"] == "enumerated"
@@ -142,3 +142,41 @@ def test_two_solvers_agree(tmp_path):
     result = invoke("solve", instance, "--solver", "highs", "--witness", "highs")
     assert result.exit_code == 2
     assert "name another" in result.stderr
+
+
+def test_a_forged_basis_is_never_shown_as_recomputed(solved):
+    """Whatever witnesses a file names, what was recomputed is the verifier's own certificate."""
+    instance, plan, _ = solved
+    forged = {"basis": "enumerated", "witnesses": ["multipliers 1"], "bounded": "all", "states": 9}
+    tree = json.loads(plan.read_text())
+    tree["claim"].update(certificate=forged, bound=1e-6)
+    del tree["claim"]["multipliers"]
+    plan.write_text(json.dumps(tree))
+    _, document = verified(instance, plan)
+    assert document["basis"] == "dual"  # what no multipliers at all prove, and no more
+
+
+def test_a_bound_above_a_baseline_is_refuted(tmp_path):
+    """Where multipliers prove nothing, the baselines still may."""
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    options = ("--objective", "throughput")
+    invoke("solve", instance, *options, "-o", plan)
+    tree = json.loads(plan.read_text())
+    tree["routes"]["camera"][0]["devices"] = ["board", "board"]  # 50 ms; split: 10 ms
+    tree["claim"].update(objective=0.05, bound=0.05)
+    tree["claim"].pop("multipliers", None)
+    plan.write_text(json.dumps(tree))
+    result, document = verified(instance, plan)
+    assert result.exit_code == 1
+    assert "above a known plan" in document["contradictions"][0]
+
+
+def test_evaluate_prices_a_plan_as_it_was_made(tmp_path):
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    made = invoke("solve", instance, "--objective", "throughput", "-o", plan, "--json")
+    result = invoke("evaluate", instance, plan, "--json")
+    assert "made with --objective throughput" in result.stderr
+    assert json.loads(result.stdout)["objective"] == json.loads(made.stdout)["objective"]
+    result = invoke("evaluate", instance, plan, "--objective", "latency", "--json")
+    document = json.loads(result.stdout)
+    assert document["objective"] == document["latency_seconds"]

@@ -67,6 +67,7 @@ class _Node:
     core_seconds: float
     accelerator_seconds: float
     size_bytes: int
+    rounded: bool
     backward: bool
     colour: int | None
 
@@ -174,6 +175,11 @@ def import_dnn_partitioning(tree: Plain, name: str) -> Imported:
             f"{backward} of {len(nodes)} nodes belong to the backward pass: forward and backward "
             "parts are one graph here"
         )
+    if any(node.rounded for node in nodes):
+        notes.append(
+            "sizes that are not whole were rounded up to whole bytes: where the nodes just fit "
+            "the memory of an accelerator, they may not any more"
+        )
     return Imported(problem=problem, notes=tuple(notes))
 
 
@@ -222,7 +228,8 @@ def _nodes(entries: Sequence[Plain], faults: Faults) -> list[_Node]:
                 accelerator_seconds=_milliseconds(
                     part["fpgaLatency"], f"{place}.fpgaLatency", faults
                 ),
-                size_bytes=math.ceil(number(part["size"], f"{place}.size", faults)),
+                size_bytes=math.ceil(size := number(part["size"], f"{place}.size", faults)),
+                rounded=not float(size).is_integer(),
                 backward=flag(part.get("isBackwardNode", False), f"{place}.isBackwardNode", faults),
                 colour=None if colour is None else whole(colour, f"{place}.colorClass", faults),
             )
