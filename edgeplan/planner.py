@@ -78,7 +78,7 @@ def plan(
         solver=solver,
         witness=witness,
         start=best.plan if best else None,
-        time_limit=time_limit,
+        time_limit=time_limit and max(0.0, time_limit - (time.perf_counter() - began)),
         gap=gap,
         threads=threads,
         seed=seed,

@@ -26,6 +26,8 @@ VERSION = "1"
 
 _CANDIDATES = 2000
 """Above so many single cuts over all pairs of devices, only those at the origin are tried."""
+_MOST_VISITS = 1_000_000
+"""The best cut is sought among so many routes that their layers are not more in all."""
 _VISITS = 200_000
 """… and of these so many that their layers are not more in all."""
 _TRIES = 300
@@ -106,7 +108,8 @@ def best_cut(problem: Problem) -> Baseline:
     The first part runs at the origin and the rest on one other device; both extremes (no cut)
     count. Best is the least that the stream adds to the objective, among the routes that can
     run under the stream's own rules and, where there are any, that meet its deadline. Streams
-    do not see each other, so that the whole may break limits.
+    do not see each other, so that the whole may break limits. Of the cuts of very many layers
+    an even sample is taken.
 
     References
     ----------
@@ -115,7 +118,9 @@ def best_cut(problem: Problem) -> Baseline:
     """
     routes = {}
     for stream in problem.streams:
-        cuts = _cuts_from(problem, stream, stream.origin)
+        layers = len(problem.network[stream.network].layers)
+        every = 1 + len(problem.devices) * layers * layers // _MOST_VISITS
+        cuts = _cuts_from(problem, stream, stream.origin, every)
         candidates = _permitted(problem, stream, cuts)
         if not candidates:
             return _nothing("best-cut", stream, "no single cut")

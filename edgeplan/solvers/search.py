@@ -16,6 +16,9 @@ from edgeplan.solvers import registry
 from edgeplan.solvers.agreement import agreed, continued
 from edgeplan.solvers.result import Progress, Solver, SolverResult, Stop
 
+FIRST_SHARE = 0.4
+"""Share of the time limit for a special case that ``auto`` chose, where another can go on."""
+
 
 def search(
     problem: Problem,
@@ -67,7 +70,10 @@ def search(
         if auto:
             solver, why = registry.choose(problem)
             options.update(registry.AUTO_OPTIONS.get(solver, {}))
-        solver = work.ready(solver, options)
+        share = 1.0
+        if auto and registry.next_best(problem, solver) is not None:
+            share = FIRST_SHARE
+        solver = work.ready(solver, options, share)
     if reasons := solver.unsupported(problem):
         raise InputError.at(f"solver {solver.name}", "; ".join(reasons))
     if witness is not None:
@@ -77,7 +83,7 @@ def search(
             raise InputError.at("witness", f"'{name}' is the solver itself; name another")
     found = work.run(solver)
     other = registry.next_best(problem, solver.name) if auto else None
-    if other is not None and found.stop is Stop.WORK_LIMIT:
+    if other is not None and found.stop in (Stop.WORK_LIMIT, Stop.TIME_LIMIT) and work.left > 0:
         found = continued(found, work.run(work.ready(other, common)))
         why += f"; it gave up, and {other} went on"
     if witness is not None and found.stop is not Stop.INTERRUPTED:
@@ -112,11 +118,14 @@ class _Work:
         if self.time_limit is not None:
             self.ends = time.perf_counter() + self.time_limit
 
-    def ready(self, name: str, options: dict[str, object]) -> Solver:
-        """Return a solver that supports the problem, with what is left of the time limit."""
-        left = None
-        if math.isfinite(self.ends):
-            left = max(0.0, self.ends - time.perf_counter())
+    @property
+    def left(self) -> float:
+        """Seconds left; ``inf`` without a limit."""
+        return max(0.0, self.ends - time.perf_counter())
+
+    def ready(self, name: str, options: dict[str, object], share: float = 1.0) -> Solver:
+        """Return a solver that supports the problem, with a share of the time that is left."""
+        left = share * self.left if math.isfinite(self.ends) else None
         solver = registry.get(name, time_limit=left, **options)
         if reasons := solver.unsupported(self.problem):
             raise InputError.at(f"solver {solver.name}", "; ".join(reasons))

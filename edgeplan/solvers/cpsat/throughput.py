@@ -96,12 +96,12 @@ def solve_throughput(
         plan = None
         infeasible = outcome.bound > largest_period(problem)
     bound = outcome.bound * price
-    claims = infeasible or (math.isfinite(bound) and bound > 0)
+    claims = infeasible or math.isfinite(bound)
     return SolverResult(
         stop=outcome.stop,
         plan=plan,
         claimed_objective=None if plan is None else evaluate(problem, plan).objective,
-        bound=bound if math.isfinite(bound) and bound > 0 and not infeasible else None,
+        bound=bound if math.isfinite(bound) and not infeasible else None,
         infeasible=infeasible,
         certificate=_certificate(problem, outcome, gap) if claims else None,
         solver=_solver(),

@@ -92,6 +92,7 @@ def _climb(
         if plain > value:
             best, value = other, plain
     unit = max(value, 1e-3 * abs(upper or 0.0)) or dual.magnitude() or 1.0
+    least_unit = 1e-12 * unit
     planes = list(cuts)
     step, box, checked = 0.5, 1.0, 1.0
     master = _Master(dual, unit, box, planes)
@@ -103,7 +104,7 @@ def _climb(
         highest, target = master.solve()
         if target is None:
             break
-        if 0.0 < highest < 1e-3 * unit:
+        if least_unit < highest < 1e-3 * unit:
             # The unit was a guess, and far too large for the tolerances of HiGHS.
             unit = highest
             master = _Master(dual, unit, box, planes)
@@ -177,6 +178,8 @@ class _Master:
         row[place["min_rate"][place["min_rate"] >= 0]] = -1.0
         row *= self.scale
         size = float(np.abs(row).max())
+        if not size:  # the scale has vanished: there is nothing to price
+            return
         columns = np.flatnonzero(row).astype(np.int32)
         top = self.dual.period_price / size
         self.highs.addRow(-math.inf, top, len(columns), columns, row[columns] / size)

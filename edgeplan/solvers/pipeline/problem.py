@@ -13,11 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgeplan.model.errors import SolverError
-from edgeplan.model.evaluate import evaluate, with_tolerance
+from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate
 from edgeplan.model.network import LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Device, Link, Problem, Stream
 from edgeplan.solvers.pipeline.arrays import Ints, Pipeline, SharedTensor, merged_tensors
+
+_TOLERANT = 1 + RELATIVE_TOLERANCE
 
 
 def reasons_against(problem: Problem) -> tuple[str, ...]:
@@ -88,7 +90,8 @@ def pipeline_of(problem: Problem) -> Pipeline:
             if device.name in allowed[layer]:
                 seconds[layer, column] = costs.seconds[layer]
             memory[layer, column] = float(network.memory_bytes(layer, device.name))
-    capacity = np.array([device.memory_bytes for device in with_tolerance(problem).devices])
+    # Exact sums: the whole of the evaluator's tolerance, as it reads the limits itself.
+    capacity = np.array([device.memory_bytes for device in problem.devices]) * _TOLERANT
     capacity[memory.sum(axis=0) + _peak(network) <= capacity] = np.inf
     bandwidth = min(_bandwidths(problem), default=math.inf)
     labels = np.arange(len(layers))
@@ -111,10 +114,9 @@ def pipeline_of(problem: Problem) -> Pipeline:
 
 def largest_period(problem: Problem) -> float:
     """Return the most seconds per request that utilisation caps and a minimum rate allow."""
-    problem = with_tolerance(problem)
     (stream,) = problem.streams
     caps = min(_caps(problem), default=math.inf)
-    return min(problem.budgets.period_seconds, caps / stream.rate_per_second)
+    return _TOLERANT * min(problem.budgets.period_seconds, caps / stream.rate_per_second)
 
 
 def plan_of(problem: Problem, pipeline: Pipeline, assignment: Ints) -> Plan:
