@@ -85,8 +85,11 @@ def show(
     for row in cells:
         table.add_row(*(row[index] for index in widths))
     out.print(Text(clean_text(title, 200), style="bold"))
-    # Not cropped: in a terminal too narrow for its numbers a table rather breaks.
-    out.print(table, crop=False, width=max(out.width, _total(widths.values())))
+    room = out.width
+    # In a terminal too narrow for its numbers a table rather breaks than loses them.
+    out.width = max(room, _total(widths.values()))
+    out.print(table)
+    out.width = room
     if gone := [name.lstrip("?>") for i, name in enumerate(columns) if i not in widths]:
         out.print(Text(f"left out, as there is no room: {', '.join(gone)}", style="dim"))
     if len(every) > LONGEST_TABLE:
