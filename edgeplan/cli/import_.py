@@ -62,8 +62,7 @@ def command(
         tables.say(f"instance: {output}")
     for text in imported.notes:
         note(f"note: {text}")
-    objective = " --objective throughput" if problem.objective.throughput else ""
-    note(f"next: edgeplan solve {shlex.quote(str(output))}{objective}")
+    note(f"next: edgeplan solve {shlex.quote(str(output))} -o plan.json")
 
 
 def _summary(problem: Problem) -> dict[str, object]:
@@ -90,7 +89,12 @@ def _show(problem: Problem) -> None:
 
     summary = _summary(problem)
     tiers = Counter(device.tier for device in problem.devices)
-    weights = {"latency": "s", "energy": "J", "cost": "$", "throughput": "s per request"}
+    weights = {
+        "latency": ("latency", "s"),
+        "energy": ("energy", "J"),
+        "cost": ("cost", "$"),
+        "throughput": ("period", "s"),
+    }
     pairs: dict[str, object] = {
         "holds": units.counted(summary["networks"], "network")
         + f", {units.counted(summary['layers'], 'layer')}"
@@ -100,8 +104,8 @@ def _show(problem: Problem) -> None:
         "streams": summary["streams"],
         "layers that share a device": units.counted(summary["groups"], "group"),
         "minimise": " + ".join(
-            f"{weight:g} × {key} [{unit}]"
-            for key, unit in weights.items()
+            f"{weight:g} × {name} [{unit}]"
+            for key, (name, unit) in weights.items()
             if (weight := getattr(problem.objective, key))
         ),
         "aggregate": problem.objective.aggregate,

@@ -22,7 +22,10 @@ threads_option = click.option(
 )
 
 objective_option = click.option(
-    "--objective", help="Minimise this instead of what the instance says; weighted keeps it."
+    "--objective",
+    metavar="NAME",
+    help="Minimise this instead of what the instance says: latency, energy, cost or throughput "
+    "(that is the period, its inverse); weighted keeps it.",
 )
 
 contiguous_option = click.option(

@@ -26,7 +26,6 @@ from edgeplan.cli.options import (
 from edgeplan.cli.output import note, print_json
 from edgeplan.cli.places import FilePlaces
 from edgeplan.model.certificate import Claim
-from edgeplan.model.errors import InputError
 
 if TYPE_CHECKING:
     import threading
@@ -36,6 +35,11 @@ if TYPE_CHECKING:
     from edgeplan.result import Result
     from edgeplan.solvers.result import Progress
 
+SOLVERS = (
+    "highs", "enumerate", "chain", "mincut", "ideals", "cp-sat", "scip", "cbc", "gurobi", "greedy",
+)  # fmt: skip
+"""Names of the registry, for the help, which is printed without importing it."""
+
 EXPLAIN_SECONDS = 20.0
 """Time for the reasons where there is no plan; ``edgeplan explain`` has no such limit."""
 
@@ -43,7 +47,14 @@ EXPLAIN_SECONDS = 20.0
 @click.command("solve")
 @input_argument("instance")
 @output_option("PLAN", "Write the plan here.")
-@click.option("--solver", default="auto", show_default=True, help="A solver's name, or auto.")
+@click.option(
+    "--solver",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="auto takes the solver that suits the instance and says why. Else one of "
+    f"{', '.join(SOLVERS)}.",
+)
 @objective_option
 @contiguous_option
 @click.option(
@@ -183,10 +194,11 @@ def _check(name: str, value: float | None, *, zero: bool) -> None:
 
 def _dry_run(problem: Problem, solver: str, *, as_json: bool) -> None:
     from edgeplan.solvers import registry
+    from edgeplan.solvers.search import refused
 
     chosen, why = registry.choose(problem) if solver == "auto" else (solver, "asked for")
     if unsupported := registry.get(chosen).unsupported(problem):
-        raise InputError.at(f"solver {chosen}", "; ".join(unsupported))
+        raise refused(chosen, unsupported)
     document = {
         "instance": problem.name,
         "networks": len(problem.networks),
@@ -230,7 +242,7 @@ def _watching() -> Iterator[Callable[[Progress], None] | None]:
             bar.update(
                 task,
                 description=f"incumbent {units.number(moment.incumbent)}   "
-                f"bound {units.number(moment.bound)}   gap {units.percent(moment.gap)}",
+                f"bound {units.number(moment.bound)}   gap {units.gap(moment.gap)}",
             )
 
         yield update

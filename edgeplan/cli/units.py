@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import ROUND_FLOOR, Context
 
 MISSING = "–"
 
@@ -104,6 +105,23 @@ def rate(value: float | None) -> str:
     return _scaled(value, ((1e12, "T/s"), (1e9, "G/s"), (1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")))
 
 
+def request_rate(value: float | None) -> str:
+    """Return requests per second, rounded down to four digits.
+
+    Whoever asks for what is printed (``min_rate``) asks for no more than there is.
+
+    Examples
+    --------
+    >>> request_rate(14.58333), request_rate(0.0123456), request_rate(99.99999999999)
+    ('14.58 /s', '0.01234 /s', '100 /s')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING if value is None or math.isnan(value) else "∞"
+    # One part in a billion is a rounding error, far below what limits allow.
+    down = Context(prec=4, rounding=ROUND_FLOOR).create_decimal_from_float(value * (1 + 1e-9))
+    return f"{float(down):.12g} /s"
+
+
 def count(value: float | None) -> str:
     """Return a whole number with separators.
 
@@ -127,12 +145,12 @@ def counted(number: object, noun: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a share.
+    """Return a share; below a hundredth of a percent just that.
 
     Examples
     --------
-    >>> percent(0.123), percent(2e-9), percent(0.0)
-    ('12.3 %', '2e-07 %', '0 %')
+    >>> percent(0.123), percent(0.0002), percent(2e-9), percent(0.0)
+    ('12.3 %', '0.02 %', '<0.01 %', '0 %')
     """
     if value is None or math.isnan(value):
         return MISSING
@@ -141,7 +159,25 @@ def percent(value: float | None) -> str:
     hundredths = value * 100
     if hundredths == 0:
         return "0 %"
+    if abs(hundredths) < 0.01:
+        return "<0.01 %" if hundredths > 0 else ">-0.01 %"
     return f"{hundredths:.1f} %" if abs(hundredths) >= 0.05 else f"{hundredths:.1g} %"
+
+
+def gap(value: float | None) -> str:
+    """Return a relative gap; up to 1e-8, which rounding errors make, it is none.
+
+    Examples
+    --------
+    >>> gap(0.123), gap(1e-5), gap(1e-7), gap(1e-9), gap(None)
+    ('12.3 %', '0.001 %', '<0.0001 %', '0 %', '–')
+    """
+    if value is None or not abs(value) < 1e-4:
+        return percent(value)
+    if 0 <= value <= 1e-8:
+        return "0 %"
+    # A negative gap is a contradiction, which must show.
+    return "<0.0001 %" if 0 < value < 1e-6 else f"{value * 100:.1g} %"
 
 
 def number(value: float | None) -> str:

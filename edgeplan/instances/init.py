@@ -32,7 +32,10 @@ def init(folder: Path, *, force: bool = False) -> tuple[Path, ...]:
     """
     texts = {"instance.yaml": starter()}
     faults = [
-        Fault(cut_path(folder / name), "is there already; choose another folder, or force it")
+        Fault(
+            cut_path(folder / name),
+            "is there already; choose another folder, or --force to overwrite it",
+        )
         for name in texts
         if (folder / name).exists() or (folder / name).is_symlink()
     ]

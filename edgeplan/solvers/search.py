@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edgeplan.model.errors import InputError, SolverError
+from edgeplan.model.errors import Fault, InputError, SolverError
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.model.verify import relative_gap
@@ -75,7 +75,7 @@ def search(
             share = FIRST_SHARE
         solver = work.ready(solver, options, share)
     if reasons := solver.unsupported(problem):
-        raise InputError.at(f"solver {solver.name}", "; ".join(reasons))
+        raise refused(solver.name, reasons)
     if witness is not None:
         # Looked up before the first works: a wrong name shows at once.
         name = work.ready(witness, common).name
@@ -103,6 +103,38 @@ def _says(second: SolverResult, gap: float) -> str:
     return "confirms it" if left <= gap else f"came to a gap of {left:.2g}"
 
 
+def refused(solver: str, reasons: Sequence[str]) -> InputError:
+    """Return the error that a solver is not for a problem: one fault for each reason.
+
+    Reasons end in a remedy after a colon; one that several share is said with the last of them.
+
+    Parameters
+    ----------
+    solver
+        The solver's name.
+    reasons
+        What its `Solver.unsupported` returns.
+
+    Returns
+    -------
+    InputError
+        To be raised.
+
+    Examples
+    --------
+    >>> print(refused("mincut", ["three devices: use 'highs'", "a limit: use 'highs'"]))
+    solver mincut: three devices
+    solver mincut: a limit: use 'highs'
+    """
+    faults: list[Fault] = []
+    told: set[str] = set()
+    for reason in reversed(reasons):
+        what, colon, remedy = reason.rpartition(": use ")
+        faults.append(Fault(f"solver {solver}", what if colon and remedy in told else reason))
+        told.add(remedy)
+    return InputError(reversed(faults))
+
+
 @dataclass
 class _Work:
     """A problem, the best plan so far, and when it has to end."""
@@ -128,7 +160,7 @@ class _Work:
         left = share * self.left if math.isfinite(self.ends) else None
         solver = registry.get(name, time_limit=left, **options)
         if reasons := solver.unsupported(self.problem):
-            raise InputError.at(f"solver {solver.name}", "; ".join(reasons))
+            raise refused(solver.name, reasons)
         return solver
 
     def run(self, solver: Solver) -> SolverResult:

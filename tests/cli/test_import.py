@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.cli.cli_helpers import invoke, invoke_json, start
 from tests.instances.test_importers import (
     BAD,
     SMALL_ASSIGNMENT,
+    SMALL_GENERALISED,
     SMALL_GRAPH,
     chain,
     shared,
@@ -35,8 +37,8 @@ def test_a_graph_becomes_an_instance_that_solves(tmp_path):
     assert "4 layers, 3 tensors" in result.stdout
     assert "2 × accelerator, 1 × core" in result.stdout
     assert "1 group" in result.stdout
-    assert "1 × throughput [s per request]" in result.stdout
-    assert f"next: edgeplan solve {instance} --objective throughput" in result.stderr
+    assert "1 × period [s]" in result.stdout
+    assert result.stderr.endswith(f"next: edgeplan solve {instance} -o plan.json\n")
     assert read_instance(instance).problem == import_file("dnn-partitioning", file).problem
     # read on the core, conv-10 on one accelerator, conv-20 and add on the other, as counted by
     # hand in test_importers. All three do not fit on one, and the core is too slow.
@@ -50,8 +52,26 @@ def test_an_assignment_becomes_an_instance_that_solves(tmp_path):
     result = invoke("import", "assignment", file, "-o", instance)
     assert result.exit_code == 0, result.stderr
     assert "1 × latency [s] + 1 × energy [J] + 1 × cost [$]" in result.stdout
-    assert result.stderr.endswith(f"next: edgeplan solve {instance}\n")
+    assert "note: the file has pure numbers" in result.stderr
+    assert "profit" not in result.stderr
+    assert result.stderr.endswith(f"next: edgeplan solve {instance} -o plan.json\n")
     assert invoke_json("solve", instance)["objective"] == pytest.approx(15)  # 3 × (1 + 4)
+
+
+def test_profits_are_told_to_have_become_costs(tmp_path):
+    file, instance = write(SMALL_GENERALISED, tmp_path), tmp_path / "instance.yaml"
+    result = invoke("import", "assignment", file, "-o", instance)
+    assert "the objective is 3 × 10 × 3 − the profit of all three" in result.stderr
+    tables, weights = SMALL_GENERALISED["profit"], SMALL_GENERALISED["weight"]
+    most = max(
+        sum(table[j][i] for table in tables for i, j in enumerate(where))
+        for where in itertools.product(range(2), repeat=3)
+        if all(
+            sum(weights[j][i] for i in range(3) if where[i] == j) <= capacity
+            for j, capacity in enumerate(SMALL_GENERALISED["capacity"])
+        )
+    )
+    assert invoke_json("solve", instance)["objective"] == pytest.approx(90 - most)
 
 
 def test_json_says_what_was_imported(tmp_path):

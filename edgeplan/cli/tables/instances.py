@@ -117,7 +117,7 @@ def instance(problem: Problem) -> None:
     if not math.isinf(problem.budgets.dollars_per_hour):
         pairs["money budget"] = units.dollars(problem.budgets.dollars_per_hour) + "/h"
     if problem.budgets.min_rate_per_second:
-        pairs["minimum rate"] = units.rate(problem.budgets.min_rate_per_second)
+        pairs["minimum rate"] = f"{units.number(problem.budgets.min_rate_per_second)} /s"
     if problem.contiguous:
         pairs["contiguous"] = "yes: on every route the devices can be put in order"
     facts("Objective and limits", pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from edgeplan.cli.tables.table import facts, say, show
 
 if TYPE_CHECKING:
     from edgeplan.model.certificate import Claim
-    from edgeplan.model.evaluate import Evaluation, Transfer, Violation
+    from edgeplan.model.evaluate import DeviceLoad, Evaluation, Transfer, Violation
     from edgeplan.model.network import Network
     from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Objective, Problem
@@ -31,14 +31,17 @@ def decision(problem: Problem, result: Result) -> None:
     chosen = result.chosen
     plans.sort(key=lambda plan: (not plan.is_chosen(chosen), not plan.feasible, plan.price))
     period = _period_matters(problem)
+    objective = _objective_unit(problem.objective)
+    weighed = (*problem.objective.prices, problem.objective.period_price)
+    # Where there is no room, what is not minimised goes first.
+    numbers = [
+        f"{'?' if weight else '??'}>{name}"
+        for name, weight in zip(("latency", "energy", "cost", "period"), weighed, strict=True)
+    ]
     show(
         "Plans considered",
-        (
-            *("", "plan", ">latency", ">energy", ">cost"),
-            *((">period",) if period else ()),
-            *(">objective", "limits"),
-        ),
-        (plan.row(plan.is_chosen(chosen), period=period) for plan in plans),
+        ("", "plan", *(numbers if period else numbers[:-1]), ">objective", "limits"),
+        (plan.row(plan.is_chosen(chosen), objective, period=period) for plan in plans),
     )
     limits = [(plan.name, reason) for plan in plans for reason in plan.reasons]
     if limits:
@@ -48,14 +51,11 @@ def decision(problem: Problem, result: Result) -> None:
     pairs: dict[str, object] = {"status": Text(result.status, style=_STYLES[result.status])}
     if result.limit is not None:
         pairs["stopped by"] = _ENDED[result.limit]
-    objective = _objective_unit(problem.objective)
     pairs["objective"] = objective(result.objective)
     pairs["bound"] = objective(result.bound)
     if period and result.evaluation is not None:
         pairs["throughput"] = throughput(result.evaluation)
-    # A gap of rounding errors is none.
-    gap = result.gap
-    pairs["gap"] = units.percent(0.0 if gap is not None and 0 <= gap < 1e-8 else gap)
+    pairs["gap"] = units.gap(result.gap)
     if (saved := _saved(result)) is not None:
         pairs["saved"] = saved
     pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
@@ -109,9 +109,9 @@ def throughput(evaluation: Evaluation) -> str:
     """Say how many requests per second the most loaded resource can carry, and which it is."""
     if evaluation.bottleneck is None:
         return "unlimited: nothing is loaded"
-    most = units.rate(1 / evaluation.period_seconds)
+    most = units.request_rate(1 / evaluation.period_seconds)
     period = units.seconds(evaluation.period_seconds)
-    return f"{most}: {period} per request on {clean_text(evaluation.bottleneck)}"
+    return f"{most}: a period of {period} on {clean_text(evaluation.bottleneck)}"
 
 
 def _without_costs(problem: Problem) -> Mapping[str, str]:
@@ -168,7 +168,9 @@ class _Considered:
             for kind, (first, *others) in kinds.items()
         ]
 
-    def row(self, chosen: bool, *, period: bool) -> Sequence[object]:
+    def row(
+        self, chosen: bool, objective: Callable[[float | None], str], *, period: bool
+    ) -> Sequence[object]:
         priced = self.evaluation
         kinds = {} if priced is None else dict.fromkeys(v.kind for v in priced.violations)
         kind = " ".join(["✗", ", ".join(kinds)]).rstrip()
@@ -183,7 +185,7 @@ class _Considered:
                 if period
                 else ()
             ),
-            units.number(None if priced is None else priced.objective),
+            objective(None if priced is None else priced.objective),
             Text("kept", style="green") if self.feasible else Text(kind, style="red"),
         )
 
@@ -231,6 +233,8 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
 
 MOST_STAGES = 60
 """Above so many stages in all, tables sum up by device."""
+LEAST_SHARE = 1e-4
+"""Links that are busy for less of the time are counted, not listed."""
 _MOST_LINKS = 20
 
 
@@ -284,11 +288,12 @@ def _streams(problem: Problem, evaluation: Evaluation) -> None:
 def loads(problem: Problem, evaluation: Evaluation) -> None:
     """Print what a plan asks of devices and links."""
     period = _period_matters(problem)
+    moving = _moving(evaluation)
     show(
         "Devices",
         (
-            *("device", "tier", "zone", ">busy"),
-            *((">per request",) if period else ()),
+            *("device", "?tier", "?zone", ">busy"),
+            *((">period",) if period else ()),
             *(">memory", ">limit", ">power"),
         ),
         (
@@ -296,7 +301,7 @@ def loads(problem: Problem, evaluation: Evaluation) -> None:
                 load.name,
                 problem.device[load.name].tier,
                 problem.device[load.name].zone,
-                units.percent(load.utilisation) if load.on or load.utilisation else "off",
+                _busy(load, moving),
                 *((units.seconds(load.period_seconds),) if period else ()),
                 units.size(load.memory_bytes),
                 units.limit(units.size, problem.device[load.name].memory_bytes),
@@ -305,19 +310,62 @@ def loads(problem: Problem, evaluation: Evaluation) -> None:
             for load in evaluation.devices
         ),
     )
+    _links(evaluation, period=period)
+
+
+def _busy(load: DeviceLoad, moving: Set[str]) -> str:
+    """Return the busy share of a device; without layers it is off, or sends and receives."""
+    if load.on or load.utilisation:
+        return units.percent(load.utilisation)
+    return "transfers only" if load.name in moving else "off"
+
+
+def _moving(evaluation: Evaluation) -> Set[str]:
+    """Return the devices that send or receive something."""
+    transfers = [
+        transfer
+        for price in evaluation.streams
+        for route in price.routes
+        for moved in (*(stage.transfers for stage in route.stages), route.returned)
+        for transfer in moved
+        if transfer.bytes
+    ]
+    return {transfer.source for transfer in transfers} | {t.target for t in transfers}
+
+
+def _links(evaluation: Evaluation, *, period: bool) -> None:
     used = [load for load in evaluation.links if load.utilisation or load.bytes_per_second]
-    used.sort(key=lambda load: -load.utilisation)
-    if used:
-        more = len(used) - _MOST_LINKS
-        show(
-            "Links in use",
-            ("link", ">busy", ">traffic"),
+    loaded = [
+        load
+        for load in used
+        if load.utilisation >= LEAST_SHARE
+        or (period and load.period_seconds >= LEAST_SHARE * evaluation.period_seconds > 0)
+    ]
+    loaded.sort(key=lambda load: -(load.period_seconds if period else load.utilisation))
+    notes = []
+    if (more := len(loaded) - _MOST_LINKS) > 0:
+        notes.append(f"{more} less loaded")
+    if quiet := len(used) - len(loaded):
+        notes.append(f"{quiet} busy for less than {units.percent(LEAST_SHARE)} of the time")
+    footer = ", ".join(notes)
+    if not loaded:
+        if quiet:
+            say(f"Links in use: {footer}; --json lists them\n")
+        return
+    show(
+        "Links in use",
+        ("link", ">busy", *((">period",) if period else ()), ">traffic"),
+        (
             (
-                (load.name, units.percent(load.utilisation), units.bandwidth(load.bytes_per_second))
-                for load in used[:_MOST_LINKS]
-            ),
-            footer=f"and {more} less busy; --json lists them." if more > 0 else "",
-        )
+                load.name,
+                units.percent(load.utilisation),
+                *((units.seconds(load.period_seconds),) if period else ()),
+                units.bandwidth(load.bytes_per_second),
+            )
+            for load in loaded[:_MOST_LINKS]
+        ),
+        footer=f"and {footer}; --json lists them." if footer else "",
+    )
 
 
 _LIMIT_UNITS: Mapping[str, Callable[[float | None], str]] = {
@@ -337,8 +385,8 @@ def broken(violation: Violation) -> str:
     if unit is None or violation.value is None or violation.limit is None:
         return violation.message
     if violation.kind == "min rate":
-        most, asked = (units.rate(1 / value) for value in (violation.value, violation.limit))
-        return f"{most} can be carried, but at least {asked} asked for"
+        most, asked = units.request_rate(1 / violation.value), units.number(1 / violation.limit)
+        return f"{most} can be carried, but at least {asked} /s asked for"
     return f"{unit(violation.value)}, but at most {unit(violation.limit)} allowed"
 
 
@@ -371,7 +419,7 @@ def certified(problem: Problem, found: Certified, claim: Claim) -> None:
             "price": objective(found.objective),
             "price claimed": objective(claim.objective),
             "bound": objective(found.bound),
-            "gap": units.percent(found.gap),
+            "gap": units.gap(found.gap),
             "basis": basis,
         },
     )
@@ -414,7 +462,7 @@ def totals(problem: Problem, evaluation: Evaluation) -> None:
             "energy": units.joules(evaluation.energy_joules),
             "cost": units.dollars(evaluation.cost_dollars),
             "throughput": throughput(evaluation),
-            "objective": units.number(evaluation.objective),
+            "objective": _objective_unit(problem.objective)(evaluation.objective),
         },
     )
 

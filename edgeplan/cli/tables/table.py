@@ -18,7 +18,13 @@ WIDTH_WITHOUT_TERMINAL = 140
 LONGEST_TABLE = 60
 """Rows shown of a table that a file may make arbitrarily long."""
 
-_NAMES = frozenset({"device", "figure", "limits", "link", "name", "network", "plan", "stream"})
+_NAMES = frozenset({"device", "figure", "link", "name", "network", "plan", "stream"})
+_NAME_WIDTH = 40
+_TEXT_WIDTH = 16
+"""Widths that longer names and texts get at least, as long as there are optional columns to
+leave out; what is longer is folded."""
+_LEAST_WIDTH = 8
+"""Width below which no name and no text is squeezed."""
 
 Justify = Literal["left", "right"]
 
@@ -52,7 +58,9 @@ def show(
         Above it.
     columns
         Headings; one that begins with ``>`` is aligned to the right, one that begins with
-        ``?`` (before that) is left out where the terminal is narrow, the last one first.
+        ``?`` (before that) is left out where the terminal is narrow, the last one first;
+        before all of those the ones with ``??``. Numbers and the column without a heading,
+        for a tick, are never cut, names and texts folded where they must be.
     rows
         Cells; whatever is not text is printed by ``str``. More than `LONGEST_TABLE` rows are
         cut, and said to be.
@@ -62,22 +70,28 @@ def show(
     every = list(rows)
     cells = [[_cell(value) for value in row] for row in every[:LONGEST_TABLE]]
     out = console()
-    kept = _fitting(columns, cells, out.width)
+    widths = _fitting(columns, cells, out.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index in kept:
-        heading = columns[index].removeprefix("?")
-        whole = _in_one_piece(columns[index])
+    for index, width in widths.items():
+        heading = columns[index].lstrip("?")
         justify: Justify = "right" if heading.startswith(">") else "left"
         table.add_column(
             heading.removeprefix(">"),
             justify=justify,
-            overflow="ellipsis" if whole else "fold",
-            no_wrap=whole,
+            overflow="fold",
+            width=width,
+            no_wrap=_kind(columns[index]) == "whole",
         )
     for row in cells:
-        table.add_row(*(row[index] for index in kept))
+        table.add_row(*(row[index] for index in widths))
     out.print(Text(clean_text(title, 200), style="bold"))
+    room = out.width
+    # In a terminal too narrow for its numbers a table rather breaks than loses them.
+    out.width = max(room, _total(widths.values()))
     out.print(table)
+    out.width = room
+    if gone := [name.lstrip("?>") for i, name in enumerate(columns) if i not in widths]:
+        out.print(Text(f"left out, as there is no room: {', '.join(gone)}", style="dim"))
     if len(every) > LONGEST_TABLE:
         out.print(Text(f"… and {len(every) - LONGEST_TABLE} more", style="dim"))
     if footer:
@@ -85,25 +99,49 @@ def show(
     out.print()
 
 
-def _in_one_piece(column: str) -> bool:
-    """Say whether a column holds numbers or names, which are not broken over lines."""
-    heading = column.removeprefix("?")
-    return heading.startswith(">") or heading in _NAMES
+def _kind(column: str) -> Literal["whole", "name", "text"]:
+    """Say whether a column holds numbers or a tick, which are never broken, names or text."""
+    heading = column.lstrip("?")
+    if heading.startswith(">") or not heading:
+        return "whole"
+    return "name" if heading in _NAMES else "text"
 
 
-def _fitting(columns: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Return the columns to show: optional ones go, the last first, until the rest fit."""
+def _total(widths: Iterable[int]) -> int:
+    """Return the width of a table, with what is between and around its columns."""
+    return sum(width + 3 for width in widths) - 1
 
-    def needed(index: int) -> int:
-        heading = columns[index].lstrip("?>")
-        longest = max([len(heading), *(row[index].cell_len for row in cells)])
-        return min(longest, 40 if _in_one_piece(columns[index]) else 24)
 
-    kept = list(range(len(columns)))
-    optional = [index for index in kept if columns[index].startswith("?")]
-    while optional and sum(needed(index) + 3 for index in kept) > width:
-        kept.remove(optional.pop())
-    return kept
+def _fitting(columns: Sequence[str], cells: Sequence[Sequence[Text]], room: int) -> dict[int, int]:
+    """Return the columns to show with their widths.
+
+    Optional ones go until numbers are whole, names and texts of a fair width; then names and
+    texts share what is left, the widest giving way first, texts before names.
+    """
+    widths = {
+        index: max([len(column.lstrip("?>")), *(row[index].cell_len for row in cells)])
+        for index, column in enumerate(columns)
+    }
+    fair = {"whole": max(widths.values(), default=0), "name": _NAME_WIDTH, "text": _TEXT_WIDTH}
+    optional = [index for index in widths if columns[index].startswith("?")]
+    optional.sort(key=lambda index: (columns[index].startswith("??"), index))
+    while optional and room < _total(
+        min(width, fair[_kind(columns[index])]) for index, width in widths.items()
+    ):
+        del widths[optional.pop()]
+    for kind, least in (
+        ("text", _TEXT_WIDTH),
+        ("name", _TEXT_WIDTH),
+        ("text", _LEAST_WIDTH),
+        ("name", _LEAST_WIDTH),
+    ):
+        soft = [index for index in widths if _kind(columns[index]) == kind]
+        while _total(widths.values()) > room:
+            widest = max(soft, key=lambda index: widths[index], default=None)
+            if widest is None or widths[widest] <= least:
+                break
+            widths[widest] -= 1
+    return widths
 
 
 def _cell(value: object) -> Text:

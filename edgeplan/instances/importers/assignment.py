@@ -46,6 +46,11 @@ MOST_PROFIT = 10.0
 
 OBJECTIVE_COUNT = 3
 
+_NUMBERS = (
+    "the file has pure numbers: seconds, joules and dollars stand for its three objectives, "
+    "bytes for the room on its devices"
+)
+
 Tables = Sequence[Sequence[Sequence[float]]]
 """Numbers by objective, request and device."""
 
@@ -90,8 +95,14 @@ def import_assignment(tree: Plain, name: str) -> Imported:
         )
         faults.check()
     if kinds == ["costs"]:
-        return Imported(problem=_assignment(root, name, faults))
-    return Imported(problem=_generalised(root, name, faults))
+        return Imported(problem=_assignment(root, name, faults), notes=(_NUMBERS,))
+    problem = _generalised(root, name, faults)
+    most = f"{MOST_PROFIT:g}"
+    profits = (
+        f"profits became costs, {most} − profit in each of the three objectives: the objective is "
+        f"{OBJECTIVE_COUNT} × {most} × {len(problem.streams)} − the profit of all three"
+    )
+    return Imported(problem=problem, notes=(profits, _NUMBERS))
 
 
 def _assignment(root: Mapping[str, Plain], name: str, faults: Faults) -> Problem:
