@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edgeplan.explain.items import Item, implied_rate
@@ -15,7 +17,8 @@ from edgeplan.model.plan import Plan
 from edgeplan.model.problem import LayerRule, Objective, Problem, Stream
 from edgeplan.solvers import registry
 from edgeplan.solvers.elastic import Key
-from edgeplan.solvers.result import Progress, Stop
+from edgeplan.solvers.pipeline.problem import largest_period, reasons_against
+from edgeplan.solvers.result import Progress, SolverResult, Stop
 
 _ANY_PLAN = 1e9
 """A relative gap that the first plan closes."""
@@ -85,11 +88,18 @@ class Checker:
         """Whether the time is up or the user has had enough."""
         return self.seconds_left <= 0 or (self.stop is not None and self.stop.is_set())
 
-    def check(self, problem: Problem) -> Answer:
+    def check(self, problem: Problem, share: float = 0.5) -> Answer:
         """Say whether a problem has a plan.
 
-        A plan found before for another problem is tried first. One question takes at most half
-        of the time that is left, so that a hard one leaves time for others.
+        A plan found before for another problem is tried first.
+
+        Parameters
+        ----------
+        problem
+            The problem; its objective does not matter.
+        share
+            One question takes at most so much of the time that is left, so that a hard one
+            leaves time for others.
         """
         for plan in reversed(self.known):
             if evaluate(problem, plan).feasible:
@@ -98,31 +108,79 @@ class Checker:
             stopped = self.stop is not None and self.stop.is_set()
             return Answer(stop=Stop.INTERRUPTED if stopped else Stop.TIME_LIMIT)
         self.count += 1
-        any_plan = dataclasses.replace(problem, objective=Objective(latency=1.0))
+        asked, most = _asked(problem)
         enough = _Enough(self.stop)
 
         def watch(moment: Progress) -> None:
-            if moment.incumbent is not None:
+            # A price above the most is that of a plan which breaks a limit on the period.
+            if (moment.incumbent is not None and moment.incumbent <= most) or (
+                moment.bound is not None and moment.bound > most
+            ):
                 enough.set()
 
-        name, _ = registry.choose(any_plan)
         left = self.seconds_left
-        solver = registry.get(
-            name,
-            time_limit=None if left == float("inf") else left / 2,
+        found = solve_fastest(
+            asked,
+            time_limit=None if math.isinf(left) else left * share,
             gap=_ANY_PLAN,
             threads=self.threads,
             seed=self.seed,
+            on_progress=watch,
+            stop=enough,
         )
-        found = solver.solve(any_plan, on_progress=watch, stop=enough)
         if found.plan is not None and evaluate(problem, found.plan).feasible:
             self.known.append(found.plan)
             return Answer(plan=found.plan, stop=found.stop)
+        infeasible = found.plan is None and (
+            found.infeasible or (found.bound is not None and found.bound > most)
+        )
         return Answer(
-            infeasible=found.infeasible and found.plan is None,
-            certificate=found.certificate if found.infeasible else None,
+            infeasible=infeasible,
+            certificate=found.certificate if infeasible else None,
             stop=found.stop,
         )
+
+
+def _asked(problem: Problem) -> tuple[Problem, float]:
+    """Return a problem with the same plans that a solver answers fast, and its highest price.
+
+    Where a problem is a pipeline, that asks for the least period: limits on the period are met
+    by the best plan or by none, and the special cases of throughput do the work.
+    """
+    fast = problem.with_objective("throughput")
+    if not reasons_against(fast):
+        return fast, largest_period(fast) * fast.objective.period_price
+    return dataclasses.replace(problem, objective=Objective(latency=1.0)), math.inf
+
+
+def solve_fastest(
+    problem: Problem,
+    *,
+    time_limit: float | None,
+    gap: float,
+    threads: int,
+    seed: int,
+    on_progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> SolverResult:
+    """Solve by the solver that the registry names, and where that gives up by the next best."""
+    began = time.monotonic()
+    name: str | None = registry.choose(problem)[0]
+    while True:
+        assert name is not None
+        spent = time.monotonic() - began
+        solver = registry.get(
+            name,
+            time_limit=None if time_limit is None else max(0.0, time_limit - spent),
+            gap=gap,
+            threads=threads,
+            seed=seed,
+        )
+        found = solver.solve(problem, on_progress=on_progress, stop=stop)
+        if found.stop is not Stop.WORK_LIMIT or found.plan is not None:
+            return found
+        if (name := registry.next_best(problem, name)) is None:
+            return found
 
 
 def broken(problem: Problem, plan: Plan) -> dict[Key, Violation | None]:

@@ -1,5 +1,7 @@
 """A smallest set of statements that leave no plan, by deletion filter and hitting sets.
 
+Statements that leave no plan by themselves come first: one is all there is to say.
+
 The deletion filter leaves statements out, whole kinds first, and keeps out what the conflict
 does not need: what remains is irreducible. There may be a smaller one elsewhere. Every plan found
 on the way breaks some statements, and every conflict contains one of them: so the smallest set
@@ -27,7 +29,14 @@ from edgeplan.model.evaluate import evaluate
 from edgeplan.model.problem import Problem
 from edgeplan.solvers.baselines import baselines
 from edgeplan.solvers.elastic import Key
+from edgeplan.solvers.pipeline.problem import reasons_against
 
+_SINGLES = 12
+"""Most statements that are tried by themselves …"""
+_SINGLE_SHARE = 0.1
+"""… each for at most so much of the time left …"""
+_UNANSWERED = 2
+"""… until so many of them were too hard for that."""
 _HITTING_CHECKS = 60
 """Most questions asked to make an irreducible conflict a smallest one."""
 _MOST_FACTS = 200
@@ -90,7 +99,7 @@ def find_conflict(
         Told in words how far it is.
     """
     filter_ = _Filter(problem, checker, certificate, on_progress)
-    if filter_.begin():
+    if filter_.begin() and not filter_.find_single():
         filter_.shrink_by_kind()
     smallest = filter_.complete and filter_.make_smallest()
     return Conflict(
@@ -183,6 +192,41 @@ class _Filter:
             self.complete = False
         return self.complete
 
+    def find_single(self) -> bool:
+        """Look for a statement that leaves no plan by itself; say whether there is one.
+
+        It must be one that every plan known breaks; those that leave a problem which a special
+        case solves are tried first.
+        """
+        if self.missing:
+            return False
+
+        def slow(item: Item) -> bool:
+            return bool(reasons_against(only(self.problem, (item,)).with_objective("throughput")))
+
+        unanswered = 0
+        for item in sorted(self._broken_by_all(self.every[::-1]), key=slow)[:_SINGLES]:
+            if not self._broken_by_all([item]):  # a plan found meanwhile keeps it
+                continue
+            answer = self._check([item], _SINGLE_SHARE)
+            if answer.infeasible:
+                self.current, self.certificate = [item], answer.certificate
+                return True
+            unanswered += answer.plan is None
+            if unanswered >= _UNANSWERED or self.checker.ended:
+                break
+        return False
+
+    def _broken_by_all(self, items: Sequence[Item]) -> list[Item]:
+        """Return those of the items that every known plan breaks."""
+        left = list(items)
+        for plan in self.checker.known:
+            if not left:
+                break
+            found = broken(self.problem, plan)
+            left = [item for item in left if item.key in found]
+        return left
+
     def shrink_by_kind(self) -> None:
         """Leave out whole kinds, then halves of those that are needed in part."""
         kinds = dict.fromkeys(item.kind for item in self.current)
@@ -210,13 +254,13 @@ class _Filter:
             self.complete = False
         return False
 
-    def _check(self, kept: Sequence[Item]) -> Answer:
+    def _check(self, kept: Sequence[Item], share: float = 0.5) -> Answer:
         """Say whether there is a plan with just these statements."""
         if self.on_progress is not None:
             self.on_progress(f"conflict: {len(self.current)} of {len(self.every)} statements left")
         names = keys(list(kept))
         gone = [item for item in self.every if item.key not in names]
-        return self.checker.check(without(self.problem, gone))
+        return self.checker.check(without(self.problem, gone), share)
 
     def make_smallest(self) -> bool:
         """Look for a conflict of fewer statements; say whether none is left to be found."""

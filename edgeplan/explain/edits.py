@@ -23,6 +23,8 @@ from edgeplan.solvers.elastic import Key
 DIGITS = 3
 """Significant digits of a mended limit."""
 
+_MOST_LOST = 0.005
+"""A minimum rate has one digit more where rounding down would lose more than this of it."""
 _FULL = 0.9995
 """A cap on load cannot be raised to a busy share above this; more capacity is needed."""
 _ROUNDS = 8
@@ -229,7 +231,7 @@ def _budget(problem: Problem, key: Key, value: float) -> tuple[Edit, Problem]:
     field, after = {
         "power budget": ("power_watts", above(value)),
         "money budget": ("dollars_per_hour", above(value)),
-        "min rate": ("min_rate_per_second", below(1 / value)),
+        "min rate": ("min_rate_per_second", _rate_below(1 / value)),
     }[str(key[0])]
     budgets = dataclasses.replace(problem.budgets, **{field: after})
     return _numbered(item, after), dataclasses.replace(problem, budgets=budgets)
@@ -322,6 +324,12 @@ def below(value: float, digits: int = DIGITS) -> float:
     0.0328
     """
     return _rounded(value * (1 + 1e-9), digits, ROUND_FLOOR)
+
+
+def _rate_below(value: float) -> float:
+    """Round a rate down to a number that is easy to read and loses little."""
+    after = below(value)
+    return after if after >= value * (1 - _MOST_LOST) else below(value, DIGITS + 1)
 
 
 def _rounded(value: float, digits: int, mode: str) -> float:

@@ -161,6 +161,7 @@ def explain_infeasible(
     found = find_repair(
         problem,
         missing=conflict.missing,
+        conflict=conflict.items,
         fixed=fixed,
         time_limit=None if math.isinf(ends) else max(0.0, ends - time.monotonic()),
         stop=stop,

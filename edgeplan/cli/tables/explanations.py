@@ -118,7 +118,8 @@ def _repair(repair: Repair, places: FilePlaces) -> None:
             )
             for edit in repair.edits
         ),
-        footer="Cheapest by relative change: doubling a limit counts as much as giving up a rule, "
+        footer=("Cheapest" if repair.cheapest else "Repairs are compared")
+        + " by relative change: doubling a limit counts as much as giving up a rule, "
         "a tenth as much as widening a privacy rule. --keep WHERE leaves one as it is.",
     )
 
