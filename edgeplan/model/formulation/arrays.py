@@ -51,6 +51,13 @@ class Arrays:
     row_upper: NDArray[np.float64]
     row_names: tuple[str, ...]
 
+    @property
+    def span(self) -> float:
+        """The largest entry of rows and costs divided by the smallest that is not 0."""
+        entries = np.abs(np.concatenate([self.values, self.cost]))
+        entries = entries[entries > 0]
+        return float(entries.max() / entries.min()) if entries.size else 1.0
+
 
 def compile_arrays(model: Any) -> Arrays:
     """Return the active rows and the objective of a linear Pyomo model as arrays.
