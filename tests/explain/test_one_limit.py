@@ -72,7 +72,7 @@ def explained(problem):
 
 @pytest.mark.parametrize("contiguous", [True, False])
 def test_the_rate_of_a_pipeline_gives_alone_without_the_elastic_program(monkeypatch, contiguous):
-    """Contiguous 0.4 | 0.3 + 0.3 s; else 0.4 + 0.1 | 0.5 s would do no better."""
+    """At best 0.4 | 0.3 + 0.3 s, contiguous or not."""
     no_elastic(monkeypatch)
     problem = pipeline((0.4, 0.3, 0.3), 5.0, contiguous=contiguous)
     assert explained(problem) == ([("min rate",)], [("budgets.min_rate", 1.66)])
