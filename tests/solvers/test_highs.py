@@ -443,3 +443,28 @@ def test_availability():
     assert found.version
     assert "highspy" in found.install
     assert Highs().unsupported(two_machines()) == ()
+
+
+def test_numbers_beyond_its_tolerances_are_not_trusted(monkeypatch):
+    """One time of 1e9 s beside zero ones: what HiGHS says of such a program is no claim."""
+    network = Network(
+        "n",
+        (Layer(name="x"), Layer(name="y")),
+        (Tensor(name="t", bytes=1, producer=0, consumers=(1,)),),
+        {"a": LayerCosts(seconds=(1e9, 1e-3)), "b": LayerCosts(seconds=(1e-3, 2e-3))},
+    )
+    problem = Problem(
+        networks=(network,),
+        devices=(Device(name="a"), Device(name="b")),
+        links=tuple(
+            Link(source=x, target=y, bytes_per_second=1e9) for x, y in (("a", "b"), ("b", "a"))
+        ),
+        streams=(Stream(name="s", network="n", origin="a"),),
+        capacity="none",
+    )
+    result = Highs().solve(problem)
+    assert result.stop is Stop.WORK_LIMIT
+    assert result.bound is None
+    assert result.certificate is None
+    assert "tolerances" in result.message
+    assert evaluate(problem, result.plan).objective == result.claimed_objective
