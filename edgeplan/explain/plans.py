@@ -256,7 +256,7 @@ def _alternative(
     routes[number] = Route(devices=moved, fraction=routes[number].fraction)
     evaluation = evaluate(problem, Plan(routes={**plan.routes, stream: tuple(routes)}))
     more = evaluation.objective - price if math.isfinite(evaluation.objective) else math.inf
-    if abs(more) <= _CHEAPER * abs(price):
+    if math.isfinite(price) and abs(more) <= _CHEAPER * abs(price):
         more = 0.0
     return Alternative(
         kind=kind,
@@ -308,7 +308,10 @@ def find_binding(problem: Problem, evaluation: Evaluation) -> list[Binding]:
                 used = _hourly(problem, evaluation)
             case _:
                 used = 1 / evaluation.period_seconds if evaluation.period_seconds else math.inf
-        share = item.amount / used if kind == "min rate" else used / item.amount
+        if kind == "min rate":
+            share = item.amount / used if used else math.inf
+        else:
+            share = used / item.amount
         found.append(Binding(item=item, used=used, share=share, binds=_binds(share)))
     return sorted(found, key=lambda b: -b.share)
 

@@ -22,6 +22,7 @@ from edgeplan.model.problem import Problem
 from edgeplan.solvers import registry
 from edgeplan.solvers.elastic import Key
 from edgeplan.solvers.result import SolverResult, Stop
+from edgeplan.solvers.search import search
 
 GAP = 1e-6
 """Relative gap of each optimum; a difference within it counts as none."""
@@ -133,17 +134,25 @@ def find_worth(
         left = ends - time.monotonic()
         if left <= 0:
             return None
-        name, _ = registry.choose(changed)
-        limit = None if math.isinf(left) else left / 2
-        solver = registry.get(name, time_limit=limit, gap=GAP, threads=threads, seed=seed)
-        result = solver.solve(changed, start=start, stop=stop)
+        result, _ = search(
+            changed,
+            solver=registry.AUTO,
+            witness=None,
+            start=start,
+            time_limit=None if math.isinf(left) else left / 2,
+            gap=GAP,
+            threads=threads,
+            seed=seed,
+            on_progress=None,
+            stop=stop,
+        )
         return result if result.stop is Stop.COMPLETED else None
 
     if on_progress is not None:
         on_progress("solving again as it stands")
     now = solve(problem)
     if now is None:
-        return WorthResult(left_out=tuple(every), message="the problem was not solved in time")
+        return WorthResult(left_out=tuple(every), message="the problem was not solved to its end")
     if now.plan is None:
         return WorthResult(
             left_out=tuple(every),

@@ -408,7 +408,8 @@ def certified(problem: Problem, found: Certified, claim: Claim) -> None:
     if found.certificate is not None:
         basis = str(found.certificate)
         if not found.rechecked:
-            basis = f"{basis} (so says the file; not recomputed here)"
+            said = basis.removeprefix("proved, ")
+            basis = f"the file says: {said} (not recomputed here)"
     elif claim.bound is None:
         basis = "none: the plan's file claims no bound"
     else:
