@@ -168,7 +168,7 @@ def test_out_of_time_all_worth_is_left_out_and_said():
     assert found.worth.found == ()
     assert found.worth.optimum is None
     assert found.worth.left_out
-    assert "in time" in found.worth.message
+    assert "not solved to its end" in found.worth.message
 
 
 def test_a_stop_leaves_out_the_rest():
