@@ -16,7 +16,7 @@ HEURISTICS = frozenset({"greedy"})
 """They need not find the optimum, and claim no bound."""
 ORACLE = "enumerate"
 """Whose answers the others must give."""
-GENERAL = frozenset({"highs", "cp-sat", ORACLE})
+GENERAL = frozenset({"highs", "cp-sat", "scip", "cbc", "gurobi", ORACLE})
 """Not for one class of problem."""
 SOLVERS = registry.available()
 EXACT = tuple(name for name in SOLVERS if name not in HEURISTICS)
