@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from edgeplan.model.problem import Problem, Stream
@@ -43,11 +42,6 @@ def count_routes(problem: Problem, stream: Stream) -> int:
             )
         }
     return sum(counts.values())
-
-
-def count_plans(problem: Problem) -> int:
-    """Return how many discrete plans there are: the product of the streams' `count_routes`."""
-    return math.prod(count_routes(problem, stream) for stream in problem.streams)
 
 
 def enumerate_routes(problem: Problem, stream: Stream) -> Iterator[tuple[str, ...]]:

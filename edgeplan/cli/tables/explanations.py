@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.plans import broken, layer_names
+from edgeplan.cli.tables.plans import broken, layer_names, single_unit
 from edgeplan.cli.tables.table import facts, say, show
 from edgeplan.solvers.result import Stop
 
@@ -182,15 +182,8 @@ def plan_explanation(problem: Problem, found: PlanExplanation, places: FilePlace
 
 def _price_unit(objective: Objective) -> Callable[[float | None], str]:
     """Return how prices are printed: with a unit where a single quantity is minimised."""
-    match (*objective.prices, objective.period_price):
-        case (1.0, 0.0, 0.0, 0.0) | (0.0, 0.0, 0.0, 1.0):
-            return units.seconds
-        case (0.0, 1.0, 0.0, 0.0):
-            return units.joules
-        case (0.0, 0.0, 1.0, 0.0):
-            return units.dollars
-        case _:
-            return units.number
+    scaled = {"s": units.seconds, "J": units.joules, "$": units.dollars}
+    return scaled.get(single_unit(objective) or "", units.number)
 
 
 def _change_of(other: Alternative | None, network: Network) -> str:

@@ -83,17 +83,23 @@ def _saved(result: Result) -> str | None:
     return f"{units.percent(max(0.0, 1 - result.objective / price))} against {name}"
 
 
-def _objective_unit(objective: Objective) -> Callable[[float | None], str]:
-    """Return how the objective is printed: with its unit where it is a single quantity."""
+def single_unit(objective: Objective) -> str | None:
+    """Return the unit of an objective that is a single quantity; ``None`` of a weighted one."""
     match (*objective.prices, objective.period_price):
         case (1.0, 0.0, 0.0, 0.0) | (0.0, 0.0, 0.0, 1.0):
-            return lambda value: _with_unit(value, "s")
+            return "s"
         case (0.0, 1.0, 0.0, 0.0):
-            return lambda value: _with_unit(value, "J")
+            return "J"
         case (0.0, 0.0, 1.0, 0.0):
-            return lambda value: _with_unit(value, "$")
+            return "$"
         case _:
-            return units.number
+            return None
+
+
+def _objective_unit(objective: Objective) -> Callable[[float | None], str]:
+    """Return how the objective is printed: with its unit where it is a single quantity."""
+    unit = single_unit(objective)
+    return units.number if unit is None else lambda value: _with_unit(value, unit)
 
 
 def _with_unit(value: float | None, unit: str) -> str:

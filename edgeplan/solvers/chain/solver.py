@@ -100,8 +100,7 @@ class Chain:
                     f"graph input '{tensor.name[:80]}' is a graph output too and returns from "
                     f"'{home[:80]}', which is not on the path: {other}"
                 )
-        # HERE is the place for whatever else a problem may ask for beyond latency, energy, cost
-        # and their limits: none of it is additive along a path.
+        # None of what follows is additive along a path.
         if problem.objective.period_price:
             reasons.append(
                 "throughput is in the objective, and the most loaded resource is no sum along a "
