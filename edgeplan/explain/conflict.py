@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeplan.explain.checks import Answer, Checker, broken, keys
-from edgeplan.explain.items import RULES, Item, list_items, list_missing, only, without
+from edgeplan.explain.items import RULES, Item, list_items, list_missing
+from edgeplan.explain.without import only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import evaluate

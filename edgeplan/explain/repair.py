@@ -27,9 +27,9 @@ from edgeplan.explain.items import (
     implied_rate,
     list_items,
     list_missing,
-    without,
 )
 from edgeplan.explain.one_limit import best_for_one_limit
+from edgeplan.explain.without import without
 from edgeplan.model.evaluate import Evaluation, evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
