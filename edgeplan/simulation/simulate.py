@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from edgeplan.model.errors import InputError, InterruptedRunError
+from edgeplan.model.evaluate import RELATIVE_TOLERANCE
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Device, Problem, Stream
 from edgeplan.simulation.arrivals import Arrivals, Floats, Trace
@@ -27,6 +28,9 @@ from edgeplan.simulation.translate import Translation, translate
 
 PERCENTILES = (0.5, 0.95, 0.99)
 """What is reported of every stream."""
+
+IN_TIME = 1 + RELATIVE_TOLERANCE
+"""A request is in time up to this multiple of its deadline, as for the evaluator."""
 
 FORGETS = 5.0
 """A batch of the batch means should be so many times longer than a queue remembers."""
@@ -172,6 +176,8 @@ class _Report:
             jobs = seen.jobs
             if servers is not None and jobs:
                 wait = seen.wait_seconds / jobs
+                # What is left where nobody waits comes of rounding the time of day.
+                wait = 0.0 if wait < self.record.seconds * 2**-50 else wait
         share = busy / self.seconds / replicas if self.seconds > 0 else math.nan
         return SimulatedLoad(
             name=name,
@@ -220,7 +226,7 @@ class _Report:
                 mean=sample.mean,
                 percentiles=tuple(sample.percentile(p) for p in PERCENTILES),
                 slo_seconds=limit,
-                slo=None if limit is None else sample.within(limit),
+                slo=None if limit is None else sample.within(limit * IN_TIME),
                 energy_joules=energy,
                 cost_dollars=cost,
                 routes=tuple(
@@ -288,7 +294,7 @@ def _route(stream: Stream, sample: Sample) -> SimulatedRoute:
                 statistic=tail.statistic,
                 probability=tail.probability,
                 limit_seconds=tail.seconds,
-                attainment=sample.within(tail.seconds),
+                attainment=sample.within(tail.seconds * IN_TIME),
             )
             for tail in stream.tail_deadlines
         ),

@@ -25,6 +25,9 @@ LEAST_PER_BATCH = 10
 
 CONFIDENCE = 0.95
 
+ROUNDING = 1e-9
+"""A relative spread that is none."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -110,7 +113,9 @@ class Sample:
             return None
         # What does not fill the batches is left out at the start, where the warm-up ended.
         means = values[values.size - size * BATCHES :].reshape(BATCHES, size).mean(axis=1)
-        return float(means.std(ddof=1) / math.sqrt(BATCHES))
+        error = float(means.std(ddof=1) / math.sqrt(BATCHES))
+        # Less comes of rounding the time of day, where every request takes the same.
+        return error if error > ROUNDING * abs(float(means.mean())) else 0.0
 
     @property
     def mean(self) -> Estimate:

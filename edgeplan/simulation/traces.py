@@ -45,6 +45,8 @@ def read_trace(path: Path, *, scaled: bool = False) -> Trace:
     """
     place = str(path)[:200]
     try:
+        if path.exists() and not path.is_file():
+            raise InputError.at(place, "is not a file")
         if path.stat().st_size > MAX_BYTES:
             raise InputError.at(place, f"is larger than {MAX_BYTES:,} bytes: take a part of it")
         with path.open(encoding="utf-8-sig", newline="") as file:
