@@ -7,6 +7,7 @@ from edgeplan.cli.tables.loads import loads
 from edgeplan.cli.tables.plans import certified, decision, plan, stages, totals, violations
 from edgeplan.cli.tables.profiles import profile
 from edgeplan.cli.tables.runs import run_report
+from edgeplan.cli.tables.simulations import simulation
 from edgeplan.cli.tables.table import console, facts, say, show
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "run_report",
     "say",
     "show",
+    "simulation",
     "stages",
     "totals",
     "violations",
