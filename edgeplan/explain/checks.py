@@ -21,11 +21,12 @@ from edgeplan.solvers import registry
 from edgeplan.solvers.elastic import Key
 from edgeplan.solvers.pipeline.problem import largest_period, reasons_against
 from edgeplan.solvers.result import Progress, SolverResult, Stop
+from edgeplan.solvers.route_lists import count_plans
 
 _ANY_PLAN = 1e9
 """A relative gap that the first plan closes."""
-_QUEUES = "queueing"
-"""The solver of problems with queues, replicas and batches."""
+_TRIES_ALL = "enumerate"
+"""The solver that proves what it says of small problems of load."""
 _OVERLOADED = 0.9995
 """A device that is busier than that is short of replicas, whatever its cap."""
 
@@ -230,19 +231,26 @@ def solve_fastest(
 
 
 def solver_for(problem: Problem) -> str | None:
-    """Name the solver for a problem; ``None`` where none can be used that supports it."""
+    """Name the solver for a problem; ``None`` where none can be used that supports it.
+
+    Small problems of load are enumerated, so that the answer is proved.
+    """
+    small = bool(problem.load_features) and _supports(problem, _TRIES_ALL)
+    if small and count_plans(problem) <= registry.ENUMERABLE_PLANS:
+        return _TRIES_ALL
     name = registry.choose(problem)[0]
-    return name if _supports(problem, name) else next_solver(problem, name)
+    return name if _supports(problem, name) else None
 
 
 def next_solver(problem: Problem, name: str) -> str | None:
-    """Name the solver that goes on where one gave up or is not for a problem."""
-    following = registry.next_best(problem, name)
-    if following is not None and _supports(problem, following):
-        return following
-    if problem.load_features and name != _QUEUES and _supports(problem, _QUEUES):
-        return _QUEUES
-    return None
+    """Name the solver that goes on where one gave up; ``None`` for none."""
+    if problem.load_features:
+        following: str | None = registry.choose(problem)[0]
+    else:
+        following = registry.next_best(problem, name)
+    if following is None or following == name or not _supports(problem, following):
+        return None
+    return following
 
 
 def _supports(problem: Problem, name: str) -> bool:

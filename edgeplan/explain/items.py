@@ -31,6 +31,7 @@ RULES = frozenset({"privacy", "pin", "ban", "together", "contiguous"})
 MISSING = frozenset({"no link", "no time"})
 """Kinds of what a problem lacks."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """A statement of a problem.
@@ -129,7 +130,7 @@ def _items(problem: Problem) -> Iterator[Item]:
             )
     if asks_of_load(problem):
         for device in problem.devices:
-            several = len(device.replica_range) > 1
+            several = device.max_replicas is not None
             yield Item(
                 key=("replicas", device.name),
                 item=f"{'most ' if several else ''}replicas of device '{device.name}'",

@@ -25,6 +25,7 @@ from edgeplan.model.problem import Device, Problem, Stream
 from edgeplan.model.queueing import CONSTANT, GammaTerm
 from edgeplan.solvers.elastic import Key
 
+
 def unloaded(problem: Problem, deadlines: Collection[Key] | None = None) -> Problem:
     """Return a relaxation of a problem in which nothing waits and nothing is chosen but routes.
 
@@ -229,19 +230,13 @@ def fitted(problem: Problem, plan: Plan) -> Plan:
         return first
     load = {d.name: d.utilisation * d.replicas for d in priced.devices}
     sized = {
-        d.name: min(
-            max(_needed(load[d.name], d.utilisation_cap), d.replicas), d.replica_range[-1]
-        )
+        d.name: min(max(_needed(load[d.name], d.utilisation_cap), d.replicas), d.replica_range[-1])
         for d in open_devices
     }
     most = {d.name: d.replica_range[-1] for d in open_devices}
-    best, fewest = first, len(priced.violations)
-    for counts in (sized, most):
-        tried = dataclasses.replace(plan, replicas=counts)
-        broken = len(evaluate(problem, tried).violations)
-        if broken < fewest:
-            best, fewest = tried, broken
-    return best
+    # With equally many broken, the numbers that the load asks for.
+    tries = [dataclasses.replace(plan, replicas=counts) for counts in (sized, most)]
+    return min((*tries, first), key=lambda tried: len(evaluate(problem, tried).violations))
 
 
 def _needed(load: float, cap: float) -> int:

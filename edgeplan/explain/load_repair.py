@@ -1,0 +1,215 @@
+"""Repairs of problems in which requests wait, replicas are chosen or requests are batched.
+
+The elastic program knows no queues. It is asked about the problem without them, which gives a
+lower bound on the price of every repair, and a plan. What this plan, and every other that was
+found on the way, needs as things stand is read off the evaluator; so is what a single number of
+the conflict needs (`edgeplan.explain.needs`). The cheapest of all these is returned: it may not be
+the cheapest there is.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from edgeplan.explain.edits import Edit, mend
+from edgeplan.explain.items import Item, list_items, list_missing
+from edgeplan.explain.needs import Need
+from edgeplan.explain.plans import find_binding
+from edgeplan.explain.relaxed import deadline_keys, fitted, unloaded
+from edgeplan.explain.repair import (
+    Repair,
+    RepairResult,
+    added_edits,
+    needed_items,
+    prices,
+    without_implied,
+)
+from edgeplan.explain.without import without
+from edgeplan.model.evaluate import evaluate
+from edgeplan.model.plan import Plan
+from edgeplan.model.problem import Problem
+from edgeplan.solvers.elastic import Elastic, ElasticResult, Key
+from edgeplan.solvers.result import Stop
+
+_PLANS = 60
+"""Most plans that are mended in search of a cheap repair."""
+
+_CROWDED = frozenset({"device capacity", "link capacity", "replicas"})
+
+
+def find_loaded_repair(
+    problem: Problem,
+    *,
+    missing: bool = False,
+    needs: Sequence[Need] = (),
+    known: Sequence[Plan] = (),
+    fixed: Collection[Key] = (),
+    time_limit: float | None = None,
+    stop: threading.Event | None = None,
+    threads: int = 1,
+    seed: int = 0,
+) -> RepairResult:
+    """Find a cheap repair of a problem of load that has no plan.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    missing
+        Whether links and times that are missing may be added.
+    needs
+        What single numbers would have to be.
+    known
+        Plans that can run, whatever they break.
+    fixed
+        Statements that must not give. Rates never give here: `needs` tells of them.
+    time_limit, stop, threads, seed
+        Of the elastic program.
+
+    Returns
+    -------
+    RepairResult
+        Its bound holds for every repair by limits and rules.
+    """
+    lacking = list_missing(problem) if missing else ()
+    given = prices((*list_items(problem), *lacking), fixed)
+    found = _elastic(problem, lacking, given, fixed, time_limit, stop, threads, seed)
+    repairs = [*_by_needs(problem, needs, fixed)]
+    plans = [plan for plan in (found.plan,) if plan is not None]
+    plans += reversed(known[-_PLANS:])
+    repairs += _by_plans(problem, plans, lacking, given, fixed)
+    if not repairs:
+        if found.infeasible:
+            told = "what must not give leaves no plan" if fixed else found.message
+            return RepairResult(repair=None, stop=found.stop, message=told)
+        return RepairResult(repair=None, stop=found.stop, message="no repair was found")
+    price, edits, changed, plan = min(repairs, key=lambda r: (r[0], len(r[1])))
+    repair = Repair(
+        edits=edits,
+        price=price,
+        bound=found.bound,
+        plan=plan,
+        problem=changed,
+        evaluation=evaluate(changed, plan),
+    )
+    return RepairResult(repair=repair, stop=Stop.COMPLETED)
+
+
+Found = tuple[float, tuple[Edit, ...], Problem, Plan]
+"""Price, edits, the problem with them, and a plan for it."""
+
+
+def _elastic(
+    problem: Problem,
+    lacking: Sequence[Item],
+    given: Mapping[Key, float],
+    fixed: Collection[Key],
+    time_limit: float | None,
+    stop: threading.Event | None,
+    threads: int,
+    seed: int,
+) -> ElasticResult:
+    """Ask the elastic program about the problem in which nobody waits."""
+    stated: dict[Key, float] = {
+        key: price for key, price in given.items() if key[0] not in ("rate", "replicas")
+    }
+    for device in problem.devices:
+        # More work at a device is paid for by its cap or by replicas, whichever may give.
+        ways = [given.get((kind, device.name), math.inf) for kind in _CROWDED]
+        stated["device capacity", device.name] = min(ways)
+    kept: set[Key] = set()
+    for stream in problem.streams:
+        # One limit on the mean stands for all deadlines; those that are fixed for all where
+        # there are any, since what stands for two of which one may give must give as well.
+        keys = deadline_keys(problem, stream)
+        firm = [key for key in keys if key in fixed]
+        kept.update(firm or keys)
+        price = math.inf if firm else min((given[key] for key in keys), default=math.inf)
+        stated["deadline", stream.name] = price
+    easier = unloaded(without_implied(problem), kept)
+    opened = unloaded(without_implied(without(problem, lacking)), kept) if lacking else easier
+    elastic = Elastic(prices=stated, time_limit=time_limit, threads=threads, seed=seed)
+    return elastic.solve(easier, opened=opened, stop=stop)
+
+
+def _by_needs(problem: Problem, needs: Sequence[Need], fixed: Collection[Key]) -> Iterator[Found]:
+    """Yield the repairs in which one number gives."""
+    for need in needs:
+        item = need.item
+        if item.kind in ("rate", "rates") or need.enough is None or item.amount is None:
+            continue
+        statement = ("link capacity", *item.key[1:]) if item.kind == "bandwidth" else item.key
+        if statement in fixed:
+            continue
+        assert need.problem is not None
+        assert need.plan is not None
+        more, less = sorted((need.enough, item.amount), reverse=True)
+        edit = Edit(
+            key=statement,
+            item=item.item,
+            place=item.place,
+            before=item.amount,
+            after=need.enough,
+            unit=item.unit,
+        )
+        yield more / less - 1, (edit,), need.problem, need.plan
+
+
+def _by_plans(
+    problem: Problem,
+    plans: Sequence[Plan],
+    lacking: Sequence[Item],
+    given: Mapping[Key, float],
+    fixed: Collection[Key],
+) -> Iterator[Found]:
+    """Yield what plans need to be feasible."""
+    seen = set()
+    for plan in plans:
+        routes = tuple((name, plan.routes[name]) for name in sorted(plan.routes))
+        if routes in seen:
+            continue
+        seen.add(routes)
+        needed = needed_items(problem, plan, lacking)
+        base = without(problem, needed) if needed else problem
+        if not math.isfinite(evaluate(without(base, list_items(base)), _bare(plan)).objective):
+            continue
+        mended = mend(base, plan, fixed)
+        if mended is None:
+            continue
+        edits, changed = mended
+        fit = fitted(changed, plan)
+        price = _price(base, edits, changed, fit, given)
+        price += math.fsum(given[item.key] for item in needed)
+        yield price, (*added_edits(needed), *edits), changed, fit
+
+
+def _bare(plan: Plan) -> Plan:
+    return Plan(routes=plan.routes)
+
+
+def _price(
+    problem: Problem,
+    edits: Sequence[Edit],
+    changed: Problem,
+    plan: Plan,
+    given: Mapping[Key, float],
+) -> float:
+    """Return the price of edits, before numbers are rounded and replicas are whole."""
+    used = {b.item.key: b.used for b in find_binding(changed, evaluate(changed, plan))}
+    before = {
+        b.item.key: b for b in find_binding(problem, evaluate(problem, fitted(problem, plan)))
+    }
+    total = 0.0
+    for edit in edits:
+        excess = 1.0
+        if edit.key[0] in _CROWDED:
+            cap = ("device capacity", *edit.key[1:]) if edit.key[0] == "replicas" else edit.key
+            excess = max(0.0, before[cap].share - 1)
+        elif edit.before is not None:
+            value = used[edit.key]
+            rate = edit.key[0] == "min rate"
+            excess = max(0.0, edit.before / value - 1 if rate else value / edit.before - 1)
+        total += given[edit.key] * excess
+    return total
