@@ -13,6 +13,8 @@ import math
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from edgeplan.explain.amounts import with_amount
+from edgeplan.explain.checks import broken
 from edgeplan.explain.edits import Edit, mend
 from edgeplan.explain.items import Item, list_items, list_missing
 from edgeplan.explain.needs import Need
@@ -27,12 +29,16 @@ from edgeplan.explain.repair import (
     without_implied,
 )
 from edgeplan.explain.without import without
+from edgeplan.model.errors import InputError
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.solvers.elastic import Elastic, ElasticResult, Key
 from edgeplan.solvers.result import Stop
 
+_BY_REPLICAS = 12
+"""For so many plans it is looked how many replicas would do."""
+_DOUBLINGS = 5
 _PLANS = 60
 """Most plans that are mended in search of a cheap repair."""
 
@@ -140,6 +146,8 @@ def _by_needs(problem: Problem, needs: Sequence[Need], fixed: Collection[Key]) -
         item = need.item
         if item.kind in ("rate", "rates") or need.enough is None or item.amount is None:
             continue
+        if not need.whole:
+            continue
         statement = ("link capacity", *item.key[1:]) if item.kind == "bandwidth" else item.key
         if statement in fixed:
             continue
@@ -183,6 +191,71 @@ def _by_plans(
         price = _price(base, edits, changed, fit, given)
         price += math.fsum(given[item.key] for item in needed)
         yield price, (*added_edits(needed), *edits), changed, fit
+        if not needed and len(seen) <= _BY_REPLICAS:
+            more = _by_replicas(problem, changed, fit, fixed)
+            if more is not None:
+                yield _price(problem, more[0], more[1], more[2], given), *more
+
+
+def _by_replicas(
+    problem: Problem, mended: Problem, plan: Plan, fixed: Collection[Key]
+) -> tuple[tuple[Edit, ...], Problem, Plan] | None:
+    """Return what a plan needs where replicas, and no deadlines, give for it; ``None`` for none.
+
+    All devices that it uses get more of them until it breaks nothing, and then each as few as
+    leave it so.
+    """
+    used = {name for routes in plan.routes.values() for r in routes for name in r.devices}
+    items = [
+        item
+        for item in list_items(problem)
+        if item.kind == "replicas" and item.key not in fixed and item.key[1] in used
+    ]
+    timed = ("deadline", "tail deadline")
+    late = [key for key in broken(problem, plan) if key[0] in timed]
+    if not items or not late:
+        return None
+    counts = {item.key: int(item.amount or 1) for item in items}
+
+    def with_counts(some: Mapping[Key, int]) -> Problem | None:
+        changed = problem
+        try:
+            for item in items:
+                changed = with_amount(changed, item, some[item.key])
+        except InputError:  # more than a problem may state
+            return None
+        return changed if evaluate(changed, fitted(changed, plan)).feasible else None
+
+    for _ in range(_DOUBLINGS):
+        counts = {key: 2 * count for key, count in counts.items()}
+        if with_counts(counts) is not None:
+            break
+    else:
+        return None
+    for item in items:
+        low, high = int(item.amount or 1), counts[item.key]
+        while low < high:
+            middle = (low + high) // 2
+            if with_counts({**counts, item.key: middle}) is not None:
+                high = middle
+            else:
+                low = middle + 1
+        counts[item.key] = high
+    changed = with_counts(counts)
+    assert changed is not None
+    edits = tuple(
+        Edit(
+            key=item.key,
+            item=item.item,
+            place=item.place,
+            before=item.amount,
+            after=counts[item.key],
+            unit=item.unit,
+        )
+        for item in items
+        if counts[item.key] != item.amount
+    )
+    return edits, changed, fitted(changed, plan)
 
 
 def _bare(plan: Plan) -> Plan:
@@ -204,9 +277,15 @@ def _price(
     total = 0.0
     for edit in edits:
         excess = 1.0
-        if edit.key[0] in _CROWDED:
-            cap = ("device capacity", *edit.key[1:]) if edit.key[0] == "replicas" else edit.key
-            excess = max(0.0, before[cap].share - 1)
+        if edit.unit == "count":
+            assert edit.before
+            assert edit.after
+            share = before["device capacity", edit.key[1]].share
+            excess = max(0.0, share - 1)
+            if edit.after > math.ceil(share * edit.before * (1 - 1e-9)):
+                excess = edit.after / edit.before - 1  # they are for shorter waits as well
+        elif edit.key[0] in _CROWDED:
+            excess = max(0.0, before[edit.key].share - 1)
         elif edit.before is not None:
             value = used[edit.key]
             rate = edit.key[0] == "min rate"

@@ -7,8 +7,9 @@ evaluator lets it. Where no answer comes in time the ends stay apart, and both a
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeplan.explain.amounts import bandwidths, with_amount
@@ -16,7 +17,7 @@ from edgeplan.explain.checks import Checker
 from edgeplan.explain.edits import above, below
 from edgeplan.explain.items import Item
 from edgeplan.explain.relaxed import fitted
-from edgeplan.explain.without import without
+from edgeplan.explain.without import only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import InputError
 from edgeplan.model.evaluate import evaluate
@@ -45,7 +46,7 @@ _FALLING = frozenset({"rate", "rates", "min rate"})
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """What a number would have to be for a plan to exist, all else as it is.
+    """What a number would have to be for a plan to exist, alone.
 
     Parameters
     ----------
@@ -58,6 +59,9 @@ class Need:
         between is open. That asked for at the least.
     helps
         Whether any number is enough; ``None`` where that is not known.
+    whole
+        Whether all else is as it is. If not, no number is enough for that, since there is
+        another conflict; the numbers are then those for this conflict alone to go away.
     complete
         Whether both ends met (to `PRECISION`), or it is known that no number is enough.
     certificate
@@ -71,6 +75,7 @@ class Need:
     too_little: float
     helps: bool | None
     complete: bool
+    whole: bool = True
     certificate: Certificate | None = None
     problem: Problem | None = None
     plan: Plan | None = None
@@ -103,11 +108,15 @@ def find_needs(
     for item in list(_numbers(problem, conflict))[:_MOST]:
         if on_progress is not None:
             on_progress(f"by how much: {item.item}")
-        found.append(_Ends(problem, item, checker, certificate).find())
+        need = _Ends(problem, item, checker, certificate).find()
+        if need.helps is False:
+            alone = only(problem, conflict)
+            need = dataclasses.replace(_Ends(alone, item, checker, certificate).find(), whole=False)
+        found.append(need)
     return tuple(found)
 
 
-def _numbers(problem: Problem, conflict: Iterable[Item]) -> Iterable[Item]:
+def _numbers(problem: Problem, conflict: Iterable[Item]) -> Iterator[Item]:
     """Yield the numbers that may give: those a user has thought about most first."""
     items = [item for item in conflict if item.amount is not None]
     links = {item.key: item for item in bandwidths(problem)}

@@ -51,6 +51,7 @@ def unloaded(problem: Problem, deadlines: Collection[Key] | None = None) -> Prob
         devices=tuple(with_copies(device, device.replica_range[-1]) for device in problem.devices),
         streams=tuple(_unhurried(problem, stream, deadlines) for stream in problem.streams),
         waiting="none",
+        name=f"{problem.name} without queues",
     )
 
 
