@@ -112,10 +112,8 @@ class Checker:
             One question takes at most so much of the time that is left, so that a hard one
             leaves time for others.
         """
-        for plan in reversed(self.known):
-            plan = fitted(problem, plan)
-            if evaluate(problem, plan).feasible:
-                return Answer(plan=plan)
+        if (plan := self._remembered(problem)) is not None:
+            return Answer(plan=plan)
         if self.ended:
             stopped = self.stop is not None and self.stop.is_set()
             return Answer(stop=Stop.INTERRUPTED if stopped else Stop.TIME_LIMIT)
@@ -125,6 +123,20 @@ class Checker:
             if answer.infeasible or answer.plan is not None or self.ended:
                 return answer
         return self._asked(problem, share, self.known)
+
+    def _remembered(self, problem: Problem) -> Plan | None:
+        """Return a known plan that breaks nothing, ``None`` where there is none."""
+        easier = unloaded(problem) if problem.load_features else None
+        for plan in reversed(self.known):
+            if easier is not None:  # to price queues takes long
+                if self.ended:
+                    return None
+                if not evaluate(easier, fitted(easier, alone(plan))).feasible:
+                    continue
+            fit = fitted(problem, plan)
+            if evaluate(problem, fit).feasible:
+                return fit
+        return None
 
     def _relaxed(self, problem: Problem, share: float) -> Answer:
         """Say whether there is a plan if nobody waits; a plan only where it keeps all limits."""

@@ -27,8 +27,9 @@ from edgeplan.explain.without import only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import evaluate
+from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.baselines import baselines
+from edgeplan.solvers.baselines import Baseline, all_at_origin, all_on_one_cloud, baselines
 from edgeplan.solvers.elastic import Key
 from edgeplan.solvers.pipeline.problem import reasons_against
 
@@ -155,6 +156,13 @@ def _homeless(problem: Problem) -> Iterator[str]:
             )
 
 
+def _simple_plans(problem: Problem) -> tuple[Baseline, ...]:
+    """Return the baselines; where load is planned for without those that try many plans."""
+    if problem.load_features:
+        return (all_at_origin(problem), *all_on_one_cloud(problem))
+    return baselines(problem)
+
+
 class _Filter:
     """The search's state: the conflict so far, of which it is known that it is one."""
 
@@ -173,6 +181,7 @@ class _Filter:
         self.missing = False
         self.every = list(list_items(problem))
         self.current = list(self.every)
+        self._breaks: dict[int, frozenset[Key]] = {}
 
     def begin(self) -> bool:
         """Look at what is missing where limits and rules have no part; say whether it is known."""
@@ -180,12 +189,13 @@ class _Filter:
         # Baselines break little, and every plan that can run answers some questions.
         self.checker.known += [
             baseline.plan
-            for baseline in baselines(self.problem)
+            for baseline in _simple_plans(self.problem)
             if baseline.plan is not None and evaluate(bare, baseline.plan).feasible
         ]
         answer = self.checker.check(bare)
         if answer.infeasible:
             self.problem, self.missing = bare, True
+            self._breaks.clear()
             self.certificate = answer.certificate
             self.every = list(list_missing(bare))
             self.current = list(self.every)
@@ -218,13 +228,19 @@ class _Filter:
                 break
         return False
 
+    def _broken(self, plan: Plan) -> frozenset[Key]:
+        """Return what one of the known plans breaks; each is asked about many times."""
+        if id(plan) not in self._breaks:  # known plans stay, so that no other gets its id
+            self._breaks[id(plan)] = frozenset(broken(self.problem, plan))
+        return self._breaks[id(plan)]
+
     def _broken_by_all(self, items: Sequence[Item]) -> list[Item]:
         """Return those of the items that every known plan breaks."""
         left = list(items)
         for plan in self.checker.known:
             if not left:
                 break
-            found = broken(self.problem, plan)
+            found = self._broken(plan)
             left = [item for item in left if item.key in found]
         return left
 
@@ -272,7 +288,7 @@ class _Filter:
         by_key = {item.key: item for item in self.every}
         for _ in range(_HITTING_CHECKS):
             broken_sets = [
-                frozenset(broken(self.problem, plan)) & by_key.keys() for plan in self.checker.known
+                frozenset(self._broken(plan)) & by_key.keys() for plan in self.checker.known
             ]
             if not all(broken_sets):
                 raise SolverError("a problem without a plan, as it was claimed, has one")

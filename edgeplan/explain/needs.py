@@ -34,6 +34,7 @@ _QUESTIONS = 12
 _SHARE = 0.25
 """One question may take at most so much of the time left."""
 _DOUBLINGS = 60
+_STEPS = 4
 _TIGHT = 1e-4
 """A plan moves its end to so much, relatively."""
 _HIGHEST_CAP = 0.9995
@@ -162,8 +163,10 @@ class _Ends:
             return self._need(helps=False, complete=True)
         if answer.plan is not None:
             self._tighten(answer.plan)
+        if self.enough is None and answer.plan is not None:
+            self._reach()
         if self.enough is None:
-            return self._need(helps=None if answer.plan is None else True, complete=False)
+            return self._need(helps=None, complete=False)
         for _ in range(_QUESTIONS):
             if self._met():
                 break
@@ -177,6 +180,27 @@ class _Ends:
             else:
                 break
         return self._need(helps=True, complete=self._met())
+
+    def _reach(self) -> None:
+        """Ask for a plan with more and more, where the one that asks for most cannot be had.
+
+        Replicas that are taken out cost nothing more: real ones may cost more than is allowed.
+        """
+        value = self.too_little
+        for _ in range(_STEPS):
+            value = value * 2 if self.sign > 0 else value / 2
+            try:
+                asked = with_amount(self.problem, self.item, value)
+            except InputError:
+                return
+            answer = self.checker.check(asked, _SHARE)
+            if answer.plan is not None:
+                self.enough, self.plan = value, answer.plan
+                self._tighten(answer.plan)
+                return
+            if not answer.infeasible:
+                return
+            self.too_little, self.certificate = value, answer.certificate
 
     def _need(self, *, helps: bool | None, complete: bool) -> Need:
         enough = self.enough
