@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from edgeplan.explain.capacity import Capacity
 from edgeplan.explain.items import Item, asks_of_load, implied_rate
 from edgeplan.explain.relaxed import fitted, unloaded
 from edgeplan.model.certificate import Certificate
@@ -27,6 +28,10 @@ _ANY_PLAN = 1e9
 """A relative gap that the first plan closes."""
 _TRIES_ALL = "enumerate"
 """The solver that proves what it says of small problems of load."""
+_BUILD_SECONDS = 5e-3
+"""Seconds to build what a layer and a pair of devices add to the program of choices …"""
+_BUILD_SHARE = 0.25
+"""… which is left out where it takes more than so much of the time left."""
 _OVERLOADED = 0.9995
 """A device that is busier than that is short of replicas, whatever its cap."""
 
@@ -68,7 +73,8 @@ class _Enough(threading.Event):
 class Checker:
     """Asks an exact solver for a plan, any plan, and remembers those found.
 
-    A problem with queues, replicas or batches is first asked about without them
+    A problem with queues, replicas or batches is first asked whether the load can be carried at
+    all (`edgeplan.explain.capacity`), then about itself without them
     (`edgeplan.explain.relaxed`): where that has no plan, it has none either.
 
     Parameters
@@ -88,6 +94,7 @@ class Checker:
     count: int = 0
     known: list[Plan] = field(default_factory=list)
     relaxed: list[Plan] = field(default_factory=list)
+    capacity: Capacity = field(default_factory=Capacity)
 
     @property
     def seconds_left(self) -> float:
@@ -119,6 +126,9 @@ class Checker:
             return Answer(stop=Stop.INTERRUPTED if stopped else Stop.TIME_LIMIT)
         self.count += 1
         if problem.load_features:
+            answer = self._carried(problem)
+            if answer.infeasible or answer.plan is not None or self.ended:
+                return answer
             answer = self._relaxed(problem, share)
             if answer.infeasible or answer.plan is not None or self.ended:
                 return answer
@@ -138,9 +148,24 @@ class Checker:
                 return fit
         return None
 
+    def _carried(self, problem: Problem) -> Answer:
+        """Say whether devices and links can carry the load; a plan only where it keeps all."""
+        load = self.capacity.find(problem) if problem.capacity == "utilisation" else None
+        if load is None:
+            return Answer()
+        if load.too_much:
+            return Answer(infeasible=True, certificate=load.certificate)
+        plan = None if load.plan is None else fitted(problem, load.plan)
+        if plan is None or not evaluate(problem, plan).feasible:
+            return Answer()
+        self.known.append(plan)
+        return Answer(plan=plan)
+
     def _relaxed(self, problem: Problem, share: float) -> Answer:
         """Say whether there is a plan if nobody waits; a plan only where it keeps all limits."""
         easier = unloaded(problem)
+        if build_seconds(easier) > _BUILD_SHARE * self.seconds_left:
+            return Answer()
         if any(evaluate(easier, fitted(easier, alone(plan))).feasible for plan in self.relaxed):
             return Answer()
         answer = self._asked(easier, share, self.relaxed)
@@ -184,6 +209,16 @@ class Checker:
             certificate=found.certificate if infeasible else None,
             stop=found.stop,
         )
+
+
+def build_seconds(problem: Problem) -> float:
+    """Return roughly how long it takes to build the program of choices of a problem."""
+    devices = len(problem.devices)
+    layers = sum(
+        stream.route_limit * len(problem.network[stream.network].layers)
+        for stream in problem.streams
+    )
+    return _BUILD_SECONDS * layers * devices**2
 
 
 def alone(plan: Plan) -> Plan:

@@ -201,7 +201,25 @@ class _Filter:
             self.current = list(self.every)
         elif answer.plan is None:
             self.complete = False
+        elif self.problem.load_features:
+            self._keep_scarce()
         return self.complete
+
+    def _keep_scarce(self) -> None:
+        """Leave out at once what has no part in it where the load cannot be carried."""
+        if self.problem.capacity != "utilisation":
+            return
+        load = self.checker.capacity.find(self.problem)
+        if load is None or not load.too_much:
+            return
+        names = {*load.streams, *(key[1] for key in load.prices if key[0] == "device capacity")}
+
+        def apart(item: Item) -> bool:
+            if item.kind == "link capacity":
+                return item.key not in load.prices
+            return len(item.key) > 1 and item.key[1] not in names
+
+        self._left_out([item for item in self.every if apart(item)])
 
     def find_single(self) -> bool:
         """Look for a statement that leaves no plan by itself; say whether there is one.

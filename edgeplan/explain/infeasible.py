@@ -175,14 +175,7 @@ def explain_infeasible(
             certificate=certificate,
             on_progress=on_progress,
         )
-        shortage = find_shortage(
-            problem,
-            conflict.items,
-            time_limit=_left(_part(ends, 1 - _REPAIR_SHARE)),
-            stop=stop,
-            threads=threads,
-            seed=seed,
-        )
+        shortage = find_shortage(problem, conflict.items, filtering.capacity)
     if on_progress is not None:
         on_progress("looking for the cheapest repair")
     if problem.load_features:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from edgeplan.explain.amounts import with_amount
-from edgeplan.explain.checks import broken
+from edgeplan.explain.checks import broken, build_seconds
 from edgeplan.explain.edits import Edit, mend
 from edgeplan.explain.items import Item, list_items, list_missing
 from edgeplan.explain.needs import Need
@@ -36,6 +36,8 @@ from edgeplan.model.problem import Problem
 from edgeplan.solvers.elastic import Elastic, ElasticResult, Key
 from edgeplan.solvers.result import Stop
 
+_BUILD_SHARE = 0.5
+"""The elastic program is left out where building it takes more than so much of the time."""
 _BY_REPLICAS = 12
 """For so many plans it is looked how many replicas would do."""
 _DOUBLINGS = 5
@@ -81,7 +83,10 @@ def find_loaded_repair(
     """
     lacking = list_missing(problem) if missing else ()
     given = prices((*list_items(problem), *lacking), fixed)
-    found = _elastic(problem, lacking, given, fixed, time_limit, stop, threads, seed)
+    if time_limit is not None and build_seconds(problem) > time_limit * _BUILD_SHARE:
+        found = _NOTHING
+    else:
+        found = _elastic(problem, lacking, given, fixed, time_limit, stop, threads, seed)
     repairs = [*_by_needs(problem, needs, fixed)]
     plans = [plan for plan in (found.plan,) if plan is not None]
     plans += reversed(known[-_PLANS:])
@@ -103,6 +108,9 @@ def find_loaded_repair(
     return RepairResult(repair=repair, stop=Stop.COMPLETED)
 
 
+_NOTHING = ElasticResult(
+    stop=Stop.TIME_LIMIT, plan=None, bound=None, infeasible=False, seconds=0.0, message=""
+)
 Found = tuple[float, tuple[Edit, ...], Problem, Plan]
 """Price, edits, the problem with them, and a plan for it."""
 

@@ -1,27 +1,28 @@
 """How much time devices and links lack: what a conflict asks of them, and what they give.
 
-Of all ways to place the work, the one that overloads least tells: found by the elastic program of
-the problem in which nobody waits and every device has its most replicas, so that no plan of the
-problem as it stands lacks less.
+Of all ways to deal requests out over routes, the one that overloads least tells (the linear
+program of `edgeplan.explain.capacity`): nobody waits and every device has its most replicas, so
+that no plan of the problem as it stands lacks less.
 """
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgeplan.explain.capacity import Capacity, lacking
 from edgeplan.explain.items import Item, list_items
 from edgeplan.explain.relaxed import unloaded
 from edgeplan.explain.without import only
-from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate
+from edgeplan.model.evaluate import RELATIVE_TOLERANCE
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.elastic import Elastic, Key
+from edgeplan.solvers.elastic import Key
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shortfall:
-    """A device or link that has more to do than it can, in the plan that overloads least.
+    """A device or link that has more to do than it can, where requests are dealt out best.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class Shortfall:
     replicas
         That number; 1 for a link.
     streams
-        Whose work it is.
+        Which may run there.
     """
 
     item: Item
@@ -59,7 +60,7 @@ class Shortage:
     Parameters
     ----------
     places
-        Where it is missing, in the plan that overloads least.
+        Where it is missing, where requests are dealt out best.
     least
         Busy seconds per second that every plan lacks at the least, over all of the conflict's
         devices and links; ``None`` where that was not found out.
@@ -72,11 +73,7 @@ class Shortage:
 def find_shortage(
     problem: Problem,
     conflict: Sequence[Item],
-    *,
-    time_limit: float | None = None,
-    stop: threading.Event | None = None,
-    threads: int = 1,
-    seed: int = 0,
+    capacity: Capacity,
 ) -> Shortage:
     """Find how much time the devices and links of a conflict lack.
 
@@ -86,12 +83,8 @@ def find_shortage(
         A problem without a plan.
     conflict
         Statements that conflict.
-    time_limit
-        Seconds, ``None`` for no limit.
-    stop
-        Setting it ends the search.
-    threads, seed
-        Of HiGHS.
+    capacity
+        What routes ask for.
 
     Returns
     -------
@@ -113,41 +106,34 @@ def find_shortage(
     if not caps:
         return Shortage()
     easier = unloaded(only(problem, kept.values()))
-    # An excess is a share of what is given: priced by that, the sum is in busy seconds a second.
-    given = {key: (item.amount or 0.0) * _count(problem, key) for key, item in caps.items()}
-    elastic = Elastic(prices=given, time_limit=time_limit, threads=threads, seed=seed)
-    found = elastic.solve(easier, stop=stop)
-    if found.plan is None:
+    ways = capacity.ways(easier)
+    if ways is None or not all(ways.values()):
         return Shortage()
-    priced = evaluate(easier, found.plan)
-    loads: dict[Key, tuple[str, float]] = {
-        ("device capacity", load.name): (f"device '{load.name}'", load.utilisation * load.replicas)
-        for load in priced.devices
-    }
-    for link, used in zip(easier.links, priced.links, strict=True):
-        loads["link capacity", link.source, link.target] = (f"link '{link.name}'", used.utilisation)
-    users: dict[Key, set[str]] = {key: set() for key in caps}
-    for stream in priced.streams:
-        for route in stream.routes:
-            for stage in route.stages:
-                users.get(("device capacity", stage.device), set()).add(stream.name)
-            for transfer in route.transfers:
-                key = ("link capacity", transfer.source, transfer.target)
-                if transfer.busy_seconds > 0:
-                    users.get(key, set()).add(stream.name)
+    given = {key: (item.amount or 0.0) * _count(problem, key) for key, item in caps.items()}
+    least, loads = lacking(easier, ways, given)
+    if not least > 10 * RELATIVE_TOLERANCE or not math.isfinite(least):
+        return Shortage()
     places = tuple(
         Shortfall(
             item=item,
-            name=loads[key][0],
-            needed=loads[key][1],
+            name=_name(key),
+            needed=loads[key],
             given=given[key],
             replicas=_count(problem, key),
-            streams=tuple(s.name for s in problem.streams if s.name in users[key]),
+            streams=tuple(
+                stream.name
+                for stream in problem.streams
+                if any(key == used for way in ways[stream.name] for used, _ in way.busy)
+            ),
         )
         for key, item in caps.items()
-        if loads[key][1] > given[key] * (1 + 10 * RELATIVE_TOLERANCE)
+        if loads[key] > given[key] * (1 + 10 * RELATIVE_TOLERANCE)
     )
-    return Shortage(places=places, least=found.bound if places else None)
+    return Shortage(places=places, least=least)
+
+
+def _name(key: Key) -> str:
+    return f"device '{key[1]}'" if key[0] == "device capacity" else f"link '{key[1]}->{key[2]}'"
 
 
 def _count(problem: Problem, key: Key) -> int:

@@ -122,7 +122,7 @@ def _shortage(shortage: Shortage) -> None:
         )
     if len(shortage.places) > 1 and shortage.least:
         say(
-            "in the plan that overloads least; every plan lacks at least "
+            "where requests are dealt out best, in fractions; every plan lacks at least "
             f"{shortage.least:.3g} busy seconds per second"
         )
 
