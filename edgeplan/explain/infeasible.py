@@ -183,6 +183,8 @@ def explain_infeasible(
             problem,
             missing=conflict.missing,
             needs=needs,
+            shortage=shortage,
+            capacity=filtering.capacity,
             known=filtering.known,
             fixed=fixed,
             time_limit=_left(ends),

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from edgeplan.explain.amounts import with_amount
+from edgeplan.explain.amounts import bandwidths, with_amount
+from edgeplan.explain.capacity import Capacity
 from edgeplan.explain.checks import broken, build_seconds
 from edgeplan.explain.edits import Edit, mend
 from edgeplan.explain.items import Item, list_items, list_missing
@@ -28,6 +30,7 @@ from edgeplan.explain.repair import (
     prices,
     without_implied,
 )
+from edgeplan.explain.shortfall import Shortage
 from edgeplan.explain.without import without
 from edgeplan.model.errors import InputError
 from edgeplan.model.evaluate import evaluate
@@ -40,6 +43,8 @@ _BUILD_SHARE = 0.5
 """The elastic program is left out where building it takes more than so much of the time."""
 _BY_REPLICAS = 12
 """For so many plans it is looked how many replicas would do."""
+_SPARE = (1.0, 1.1, 1.3, 2.0)
+"""So many times what is missing is added to find plans that do not wait long."""
 _DOUBLINGS = 5
 _PLANS = 60
 """Most plans that are mended in search of a cheap repair."""
@@ -52,6 +57,8 @@ def find_loaded_repair(
     *,
     missing: bool = False,
     needs: Sequence[Need] = (),
+    shortage: Shortage | None = None,
+    capacity: Capacity | None = None,
     known: Sequence[Plan] = (),
     fixed: Collection[Key] = (),
     time_limit: float | None = None,
@@ -69,6 +76,10 @@ def find_loaded_repair(
         Whether links and times that are missing may be added.
     needs
         What single numbers would have to be.
+    shortage
+        The busy time that is missing.
+    capacity
+        What routes ask for: finds plans for the problem in which it is not missing.
     known
         Plans that can run, whatever they break.
     fixed
@@ -81,6 +92,7 @@ def find_loaded_repair(
     RepairResult
         Its bound holds for every repair by limits and rules.
     """
+    ends = math.inf if time_limit is None else time.monotonic() + time_limit
     lacking = list_missing(problem) if missing else ()
     given = prices((*list_items(problem), *lacking), fixed)
     if time_limit is not None and build_seconds(problem) > time_limit * _BUILD_SHARE:
@@ -88,9 +100,13 @@ def find_loaded_repair(
     else:
         found = _elastic(problem, lacking, given, fixed, time_limit, stop, threads, seed)
     repairs = [*_by_needs(problem, needs, fixed)]
-    plans = [plan for plan in (found.plan,) if plan is not None]
+    plans = list(_relieved(problem, shortage or Shortage(), capacity or Capacity()))
+    plans += [plan for plan in (found.plan,) if plan is not None]
     plans += reversed(known[-_PLANS:])
-    repairs += _by_plans(problem, plans, lacking, given, fixed)
+    for repair_ in _by_plans(problem, plans, lacking, given, fixed):
+        repairs.append(repair_)
+        if time.monotonic() > ends or (stop is not None and stop.is_set()):
+            break
     if not repairs:
         if found.infeasible:
             told = "what must not give leaves no plan" if fixed else found.message
@@ -113,6 +129,35 @@ _NOTHING = ElasticResult(
 )
 Found = tuple[float, tuple[Edit, ...], Problem, Plan]
 """Price, edits, the problem with them, and a plan for it."""
+
+
+def _relieved(problem: Problem, shortage: Shortage, capacity: Capacity) -> Iterator[Plan]:
+    """Yield plans for the problem with what is missing, and with more than that."""
+    for spare in _SPARE:
+        changed = problem
+        for short in shortage.places:
+            more = short.needed / short.given * spare
+            kind, *names = short.item.key
+            if kind == "device capacity":
+                item = _same(list_items(problem), ("replicas", *names))
+            else:
+                item = _same(bandwidths(problem), ("bandwidth", *names))
+            if item is None or item.amount is None:
+                continue
+            value = item.amount * more
+            try:
+                changed = with_amount(
+                    changed, item, math.ceil(value) if item.unit == "count" else value
+                )
+            except InputError:  # more than a problem may state
+                return
+        load = capacity.find(changed)
+        if load is not None and load.plan is not None:
+            yield load.plan
+
+
+def _same(items: Iterable[Item], key: Key) -> Item | None:
+    return next((item for item in items if item.key == key), None)
 
 
 def _elastic(

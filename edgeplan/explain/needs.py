@@ -167,19 +167,44 @@ class _Ends:
             self._reach()
         if self.enough is None:
             return self._need(helps=None, complete=False)
-        for _ in range(_QUESTIONS):
-            if self._met():
-                break
-            middle = self._middle()
-            answer = self.checker.check(with_amount(self.problem, self.item, middle), _SHARE)
-            if answer.plan is not None:
-                self.enough, self.plan = middle, answer.plan
-                self._tighten(answer.plan)
-            elif answer.infeasible:
-                self.too_little, self.certificate = middle, answer.certificate
-            else:
-                break
+        self._bisect()
         return self._need(helps=True, complete=self._met())
+
+    def _bisect(self) -> None:
+        """Bring the ends together; where nobody can answer, up to what they can answer."""
+        assert self.enough is not None
+        hard = easy = None  # between them are the numbers about which nobody could answer
+        for turn in range(_QUESTIONS):
+            if self._met() or self.checker.ended:
+                return
+            if hard is None or easy is None:
+                asked = self._between(self.too_little, self.enough)
+            else:
+                ways = [(self.too_little, hard), (easy, self.enough)]
+                ways = [way for way in ways if not self._close(*way, PRECISION)]
+                if not ways:
+                    return
+                asked = self._between(*ways[turn % len(ways)])
+            answer = self.checker.check(with_amount(self.problem, self.item, asked), _SHARE)
+            if answer.plan is not None:
+                self.enough, self.plan = asked, answer.plan
+                self._tighten(answer.plan)
+                if hard is not None and not self._harder(hard, self.enough):
+                    hard = easy = None
+            elif answer.infeasible:
+                self.too_little, self.certificate = asked, answer.certificate
+                if easy is not None and not self._harder(self.too_little, easy):
+                    hard = easy = None
+            elif hard is None or easy is None:
+                hard = easy = asked
+            elif self._harder(asked, hard):
+                hard = asked
+            else:
+                easy = asked
+
+    def _harder(self, first: float, second: float) -> bool:
+        """Whether the first number leaves fewer plans than the second."""
+        return self.sign * first < self.sign * second
 
     def _reach(self) -> None:
         """Ask for a plan with more and more, where the one that asks for most cannot be had.
@@ -276,10 +301,6 @@ class _Ends:
         if self.whole:
             return float(round(first + second) // 2)
         return math.sqrt(first * second)
-
-    def _middle(self) -> float:
-        assert self.enough is not None
-        return self._between(self.too_little, self.enough)
 
     def _close(self, first: float, second: float, precision: float) -> bool:
         if self.whole:
