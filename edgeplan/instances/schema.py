@@ -679,7 +679,7 @@ def _tidy(tree: object) -> None:
             _tidy(item)
     if not isinstance(tree, dict):
         return
-    if isinstance(tree.get("title"), str) and ("type" in tree or "anyOf" in tree or "$ref" in tree):
+    if isinstance(tree.get("title"), str) and tree.keys() & {"type", "anyOf", "oneOf", "$ref"}:
         tree.pop("title")
     default = tree.get("default")
     forms = (tree, *tree.get("anyOf", ()), *tree.get("oneOf", ()))
