@@ -175,7 +175,7 @@ def _mapping(item: object, *, numbered: bool) -> _Decoder:
                 for key in value
                 if not re.fullmatch(_WHOLE, key)
             ]
-        decode_item = _decoder(cast("Hashable", item))
+        decode_item = _decoder(item)
         return {
             int(key) if numbered else key: decode_item(entry, (*place, key), faults)
             for key, entry in value.items()
