@@ -13,7 +13,8 @@ from unittest import mock
 import numpy as np
 
 from edgeplan.simulation import engine
-from edgeplan.simulation.jobs import Floats, Integers, JobMaker, Jobs
+from edgeplan.simulation.arrivals import Floats
+from edgeplan.simulation.jobs import Integers, JobMaker, Jobs
 from edgeplan.simulation.system import System
 
 Drawn = list[tuple[int, Jobs]]
