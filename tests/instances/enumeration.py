@@ -14,7 +14,8 @@ def cheapest(problem: Problem) -> tuple[float, Plan | None, int]:
     """Return the price, the plan (one route per stream) and how many plans were tried.
 
     Every device for every layer is tried, also those that rules exclude: the evaluator judges; and
-    every size of a batch and number of replicas, where there is a choice. Routes that break a limit which no other stream can mend are left out of the product.
+    every size of a batch and number of replicas, where there is a choice. Routes that break a
+    limit which no other stream can mend are left out of the product.
     """
     routes: list[list[Route]] = []
     tried = 0
