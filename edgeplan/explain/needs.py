@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from edgeplan.explain.amounts import bandwidths, with_amount
 from edgeplan.explain.checks import Checker
-from edgeplan.explain.edits import above, below
+from edgeplan.explain.edits import DIGITS, above, below
 from edgeplan.explain.items import Item
 from edgeplan.explain.relaxed import fitted
 from edgeplan.explain.without import only, without
@@ -35,7 +35,7 @@ _SHARE = 0.25
 """One question may take at most so much of the time left."""
 _DOUBLINGS = 60
 _STEPS = 4
-_TIGHT = 1e-4
+_TIGHT = 1e-6
 """A plan moves its end to so much, relatively."""
 _HIGHEST_CAP = 0.9995
 _SLOW = 2.0**-20
@@ -232,8 +232,9 @@ class _Ends:
         changed = plan = None
         if enough is not None:
             if not self.whole:
-                rounded = below(enough) if self.sign < 0 else above(enough)
-                enough = rounded if self._holds(rounded, self.plan) else enough
+                outward = below(enough) if self.sign < 0 else above(enough)
+                near = float(f"{enough:.{DIGITS}g}")
+                enough = next((v for v in (near, outward) if self._holds(v, self.plan)), enough)
             changed = with_amount(self.problem, self.item, enough)
             assert self.plan is not None
             plan = fitted(changed, self.plan)
