@@ -51,8 +51,11 @@ def write_profile(profile: Profile, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
-    header: dict[str, Plain] = {"format": PROFILE_FORMAT, "version": VERSION}
-    write_text(path, to_json({**header, **encode(profile)}))
+    body: dict[str, Plain] = {"format": PROFILE_FORMAT, "version": VERSION, **encode(profile)}
+    for key in ("batches", "refused_batches"):
+        if not body[key]:  # so that versions which do not know them yet read the file
+            del body[key]
+    write_text(path, to_json(body))
 
 
 def checked_body(tree: Plain, name: str) -> dict[str, Plain]:
@@ -123,6 +126,21 @@ def _profile_faults(profile: Profile) -> Iterator[Fault]:
     for first, row in enumerate(profile.spans):
         for length, timing in enumerate(row):
             yield from _timing_faults(f"spans[{first}][{length}]", timing)
+    yield from _batch_faults(profile)
+
+
+def _batch_faults(profile: Profile) -> Iterator[Fault]:
+    for index, batch in enumerate(profile.batches):
+        place = f"batches[{index}]"
+        if not (math.isfinite(batch.boundary_seconds) and batch.boundary_seconds >= 0):
+            yield Fault(f"{place}.boundary_seconds", "must be a finite number, not negative")
+        yield from _timing_faults(f"{place}.whole", batch.whole)
+        for first, row in enumerate(batch.spans):
+            for length, timing in enumerate(row):
+                yield from _timing_faults(f"{place}.spans[{first}][{length}]", timing)
+    for index, refused in enumerate(profile.refused_batches):
+        if refused.requests < 2:
+            yield Fault(f"refused_batches[{index}].requests", "must be at least 2")
 
 
 def _timing_faults(place: str, timing: Timing) -> Iterator[Fault]:
