@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgeplan.model.graph import Graph
@@ -190,8 +190,11 @@ class Profile:
         Network(self.network, self.layers, self.tensors, {self.device: self.costs()})
 
     def costs(self) -> SpanCosts:
-        """Return the span table as the planner prices it (means of wall time)."""
-        return _costs(self.spans, self.joules)
+        """Return the span tables as the planner prices them (means of wall time)."""
+        return replace(
+            _costs(self.spans, self.joules),
+            batches={batch.requests: batch.costs() for batch in self.batches},
+        )
 
 
 def _costs(

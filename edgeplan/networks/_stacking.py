@@ -50,10 +50,8 @@ def stacked_shapes(
                     "leaves another one free"
                 )
     if faults:
-        raise NetworkError(
-            Fault(file, f"{text}: requests do not stack along the first size of every input")
-            for text in faults
-        )
+        faults[-1] += ": requests do not stack along the first size of every input"
+        raise NetworkError(Fault(file, text) for text in faults)
     return {name: (requests * shape[0], *shape[1:]) for name, shape in shapes.items()}
 
 
@@ -89,7 +87,7 @@ def _says(node: onnx.NodeProto, sizes: Sequence[int]) -> str:
     text = "×".join(map(str, sizes))
     return (
         f"its node '{(node.name or node.output[0])[:80]}' reshapes to {text}, whatever the number "
-        "of requests"
+        "of requests (0 as the first size would keep it)"
     )
 
 

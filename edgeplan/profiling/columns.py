@@ -128,9 +128,12 @@ def measure(
 
 def refusal(error: NetworkError) -> str:
     """Return in one line why a batch size is refused, and what to do."""
+    by_place: dict[str, list[str]] = {}
+    for fault in error.faults:
+        by_place.setdefault(fault.place, []).append(fault.message)
     said = "; ".join(
-        f"{fault.place}: {fault.message}" if fault.place else fault.message
-        for fault in error.faults
+        f"{place}: {'; '.join(messages)}" if place else "; ".join(messages)
+        for place, messages in by_place.items()
     )
     return f"{said}; {_REMEDY}"
 

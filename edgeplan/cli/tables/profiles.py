@@ -83,20 +83,24 @@ def _batches(measured: Profile) -> None:
         alone = measured.whole.median_seconds
         show(
             "Jobs of several requests, unsplit",
-            (">requests", ">job", ">MAD", ">cv²", ">per request", ">to one alone", ">boundary"),
+            (
+                ">requests", ">job", ">MAD", ">cv²", ">CPU", ">per request", ">to one alone",
+                ">boundary",
+            ),
             [
                 (
                     requests,
                     units.seconds(whole.median_seconds),
                     units.seconds(whole.mad_seconds),
                     f"{whole.cv2:.2g}",
+                    units.seconds(whole.cpu_seconds),
                     units.seconds(whole.median_seconds / requests),
                     f"{whole.median_seconds / requests / alone:.2f}" if alone > 0 else "",
                     units.seconds(boundary),
                 )
                 for requests, whole, boundary, _ in jobs
             ],
-        )
+        )  # fmt: skip
         show(
             "Layers alone: time of the job (per request)",
             (">#", "layer", *(f">{requests}" for requests, *_ in jobs)),
