@@ -303,15 +303,14 @@ def test_a_value_that_grows_faster_than_the_batch_is_refused(
 def test_a_limit_that_a_job_meets_refuses_that_size_only(chain: Path, tmp_path: Path) -> None:
     found = profile(
         chain,
-        shapes={"x": (60_000, 32)},  # 8 MB a value
-        batches=[2, 64],
+        shapes={"x": (20_000, 32)},
+        batches=[2, 1024],
         max_cuts=0,
         repeats=2,
-        memory_bytes=1600 * 2**20,
         cache=tmp_path,
     )
     assert [batch.requests for batch in found.batches] == [2]
-    assert list(reasons(found)) == [64]
+    assert "would take 2.44 GiB; at most 2 GiB" in reasons(found)[1024]
 
 
 @pytest.mark.parametrize("batches", [[0], [-2], [2, 5000]])
@@ -322,9 +321,8 @@ def test_senseless_sizes_are_refused(chain: Path, batches: list[int]) -> None:
 
 def test_example_networks(zoo: Callable[[str], Path], tmp_path: Path) -> None:
     def found(name: str) -> Profile:
-        return profile(zoo(name), max_cuts=1, batches=[2], repeats=2, warmup=1, cache=tmp_path)
+        return profile(zoo(name), max_cuts=0, batches=[2], repeats=2, warmup=1, cache=tmp_path)
 
     assert [batch.requests for batch in found("squeezenet").batches] == [2]
     assert [batch.requests for batch in found("minilm").batches] == [2]
     assert "'state' (2×?×128)" in reasons(found("silero_vad"))[2]
-    assert "reshapes to 1×4×28×56×56" in reasons(found("shufflenet"))[2]
