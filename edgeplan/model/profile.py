@@ -75,7 +75,7 @@ class BatchTimes:
     Parameters
     ----------
     requests
-        In the job.
+        How many requests the job serves.
     whole
         Time of the unsplit network, pinned for the job, at the deployed optimisation level.
     spans
@@ -108,7 +108,7 @@ class RefusedBatch:
     Parameters
     ----------
     requests
-        In the job.
+        How many requests the job serves.
     reason
         Why not, and what to do.
     """
