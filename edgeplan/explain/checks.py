@@ -26,6 +26,9 @@ from edgeplan.solvers.route_lists import count_plans
 
 _ANY_PLAN = 1e9
 """A relative gap that the first plan closes."""
+_LEVELS_GAP = 1e-6
+"""Where requests wait: levels of waiting are refined only while a gap is open. The first plan
+ends the search there, too."""
 _TRIES_ALL = "enumerate"
 """The solver that proves what it says of small problems of load."""
 _BUILD_SECONDS = 5e-3
@@ -192,7 +195,7 @@ class Checker:
         found = solve_fastest(
             asked,
             time_limit=None if math.isinf(left) else left * share,
-            gap=_ANY_PLAN,
+            gap=_LEVELS_GAP if asked.load_features else _ANY_PLAN,
             threads=self.threads,
             seed=self.seed,
             on_progress=watch,

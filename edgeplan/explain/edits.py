@@ -193,7 +193,7 @@ def _device_load(problem: Problem, key: Key, value: float) -> tuple[Edit, Proble
     edit = Edit(
         key=key,
         item=f"{'most ' if several else ''}replicas of device '{device.name}'",
-        place=("devices", device.name, field),
+        place=("devices", device.name, "replicas", *(("max",) if several else ())),
         before=count,
         after=replicas,
         unit="count",

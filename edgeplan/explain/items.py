@@ -134,7 +134,7 @@ def _items(problem: Problem) -> Iterator[Item]:
             yield Item(
                 key=("replicas", device.name),
                 item=f"{'most ' if several else ''}replicas of device '{device.name}'",
-                place=("devices", device.name, "max_replicas" if several else "replicas"),
+                place=("devices", device.name, "replicas", *(("max",) if several else ())),
                 amount=device.replica_range[-1],
                 unit="count",
             )

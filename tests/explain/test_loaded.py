@@ -334,7 +334,7 @@ def test_mending_counts_replicas_up_from_the_largest_number():
     plan = Plan(routes={"cam-1": (Route(devices=("site-1", "site-1")),)})
     edits, changed = mend(problem, plan)
     (edit,) = edits
-    assert edit.where == "devices.site-1.max_replicas"
+    assert edit.where == "devices.site-1.replicas.max"
     assert (edit.before, edit.after) == (2, 4)  # 3 s of work per second at 0.95 each
     fit = fitted(changed, plan)
     assert fit.replicas["site-1"] == 4
