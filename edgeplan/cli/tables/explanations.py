@@ -145,8 +145,8 @@ def _needs(needs: Sequence[Need], places: FilePlaces) -> None:
             )
             for need in needs
         ),
-        footer="A plan was found with the one, and none exists with the other; what is between "
-        "them is open. More of what is asked for would leave no plan either.",
+        footer="With the one number a plan was found, with the other there is none; what lies "
+        "between them is open.",
     )
 
 
