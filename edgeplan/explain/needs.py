@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from edgeplan.explain.amounts import bandwidths, with_amount
 from edgeplan.explain.checks import Checker
 from edgeplan.explain.edits import DIGITS, above, below
-from edgeplan.explain.items import Item
+from edgeplan.explain.items import Item, list_items
 from edgeplan.explain.relaxed import fitted
 from edgeplan.explain.without import only, without
 from edgeplan.model.certificate import Certificate
@@ -112,9 +112,15 @@ def find_needs(
         need = _Ends(problem, item, checker, certificate).find()
         if need.helps is False:
             alone = only(problem, conflict)
-            need = dataclasses.replace(_Ends(alone, item, checker, certificate).find(), whole=False)
+            there = _Ends(alone, same_item(alone, item), checker, certificate).find()
+            need = dataclasses.replace(there, item=item, whole=False)
         found.append(need)
     return tuple(found)
+
+
+def same_item(problem: Problem, item: Item) -> Item:
+    """Return an item as a problem with fewer statements has it: with another index, perhaps."""
+    return next((other for other in list_items(problem) if other.item == item.item), item)
 
 
 def _numbers(problem: Problem, conflict: Iterable[Item]) -> Iterator[Item]:
