@@ -322,7 +322,7 @@ def _price(
     plan: Plan,
     given: Mapping[Key, float],
 ) -> float:
-    """Return the price of edits, before numbers are rounded and replicas are whole."""
+    """Return the price of edits, before numbers are rounded; replicas are whole."""
     used = {b.item.key: b.used for b in find_binding(changed, evaluate(changed, plan))}
     before = {
         b.item.key: b for b in find_binding(problem, evaluate(problem, fitted(problem, plan)))
@@ -333,10 +333,7 @@ def _price(
         if edit.unit == "count":
             assert edit.before
             assert edit.after
-            share = before["device capacity", edit.key[1]].share
-            excess = max(0.0, share - 1)
-            if edit.after > math.ceil(share * edit.before * (1 - 1e-9)):
-                excess = edit.after / edit.before - 1  # they are for shorter waits as well
+            excess = edit.after / edit.before - 1
         elif edit.key[0] in _CROWDED:
             excess = max(0.0, before[edit.key].share - 1)
         elif edit.before is not None:

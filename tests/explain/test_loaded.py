@@ -135,7 +135,9 @@ def test_unstable_load_is_explained_with_the_missing_capacity():
     assert needs["rate"].enough <= 0.95 / 0.012 * (1 + 1e-6) <= needs["rate"].too_little
     (edit,) = found.repair.edits
     assert (edit.place, edit.before, edit.after) == (("devices", "site-1", "replicas"), 1, 2)
-    assert found.repair.cheapest
+    # A second replica is twice as much; that of all statements half as much must give is sure.
+    assert found.repair.price == 1
+    assert found.repair.bound == pytest.approx(1.416 / 0.95 - 1, rel=1e-4)
     assert found.conflict.certificate.proved
     assert found.complete
     held(problem, found)

@@ -156,7 +156,8 @@ def _standing(need: Need) -> str:
         return "no number is enough"
     told = "" if need.complete else "not known closer in time"
     if need.helps is None:
-        told = "not known in time"
+        asked = need.too_little == need.item.amount
+        told = "not known in time" if asked else "no number was found that is enough"
     if not need.whole:
         told += f"{', ' if told else ''}for this conflict; there is another"
     return told
