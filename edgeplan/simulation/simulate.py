@@ -32,7 +32,7 @@ PERCENTILES = (0.5, 0.95, 0.99)
 IN_TIME = 1 + RELATIVE_TOLERANCE
 """A request is in time up to this multiple of its deadline, as for the evaluator."""
 
-FORGETS = 5.0
+FORGETS = 10.0
 """A batch of the batch means should be so many times longer than a queue remembers."""
 
 
