@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from edgeplan.instances import schema as parts
+from edgeplan.instances import parts
 from edgeplan.instances.document import Place, Plain, show_place
 from edgeplan.instances.units import cut
 from edgeplan.model.errors import Fault
