@@ -6,7 +6,6 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from typing import TypeVar
 
 from edgeplan.instances import parts
@@ -55,9 +54,8 @@ def _deadlines(
         return part.deadline, ()
     tails = []
     for key, seconds in part.deadline.items():
-        match = re.fullmatch(parts.PERCENTILE, key)
-        probability = 0.0 if match is None else float(Fraction(match[1]) / 100)
-        if 0 < probability < 1:
+        probability = parts.probability_of(key)
+        if probability is not None:
             tails.append(TailDeadline(probability=probability, seconds=seconds))
         elif key != "mean":
             message = "is no statistic of the latency; write mean, p95 or p99.9"

@@ -7,6 +7,8 @@ problem of them. The texts below the fields are the descriptions in the publishe
 from __future__ import annotations
 
 import math
+import re
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -305,8 +307,21 @@ class RulePart(Part):
     """Layer names; absent: all layers."""
 
 
-PERCENTILE = r"p([0-9]+(?:\.[0-9]+)?)"
-"""How a file names a percentile."""
+PERCENTILE = r"p([0-9]{1,2}(?:\.[0-9]{1,400})?)"
+"""How a file names a percentile; every float has a name."""
+
+
+def probability_of(statistic: str) -> float | None:
+    """Return the probability of a percentile's name, ``None`` of any other text.
+
+    Examples
+    --------
+    >>> probability_of("p99.9"), probability_of("mean"), probability_of("p0")
+    (0.999, None, None)
+    """
+    match = re.fullmatch(PERCENTILE, statistic)
+    probability = 0.0 if match is None else float(Fraction(match[1]) / 100)
+    return probability if 0 < probability < 1 else None
 
 
 def _deadline_form(value: object) -> str:
