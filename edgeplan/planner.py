@@ -162,7 +162,10 @@ def _recomputed(
     """Look for multipliers that prove what stands on a solver's word alone."""
     certificate = standing.certificate
     known = standing.objective is not None or found.infeasible
-    if certificate is None or certificate.proved or not known or found.stop is Stop.INTERRUPTED:
+    interrupted = found.stop is Stop.INTERRUPTED
+    if certificate is None or certificate.proved or not known or interrupted:
+        return standing, None
+    if problem.load_features:  # the multipliers know no queues
         return standing, None
     multipliers, _ = best_multipliers(
         problem,

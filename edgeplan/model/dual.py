@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgeplan.model.errors import InputError
 from edgeplan.model.multipliers import Multipliers, priced_limits
 from edgeplan.model.network import LayerCosts, SpanCosts, Tensor
 from edgeplan.model.plan import FRACTION_TOLERANCE
@@ -55,7 +56,8 @@ def dual_bound(problem: Problem, multipliers: Multipliers) -> float:
     Raises
     ------
     InputError
-        If the multipliers do not speak of this problem (see `Multipliers.check`).
+        If the multipliers do not speak of this problem (see `Multipliers.check`), or requests
+        wait in queues, or replicas or batches are chosen.
 
     Notes
     -----
@@ -86,6 +88,8 @@ def dual_bound(problem: Problem, multipliers: Multipliers) -> float:
     >>> round(dual_bound(problem, Multipliers(device_period={"a": 0.5, "b": 0.5})), 6)
     2.0
     """
+    if problem.load_features:
+        raise InputError.at("multipliers", f"they know no load: {problem.load_features[0]}")
     multipliers.check(problem)
     # Objectives are never negative. Where the limits alone, with nothing else priced, have a bound
     # above 0, every plan exceeds some of them (Farkas' lemma).

@@ -1,7 +1,8 @@
 """The price of a plan, by the rules of DESIGN §4. Knows no solver and no formulation.
 
-`edgeplan.model.price` walks a request along a route (stages, transfers (i)–(iii)); `evaluate`
-adds the streams up, charges what belongs to devices that are on, and checks every limit.
+`edgeplan.model.price` walks a request along a route (stages, transfers (i)–(iii)) and
+`edgeplan.model.queueing` says how long it waits; `evaluate` adds the streams up, charges what
+belongs to devices that are on, and checks every limit.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edgeplan.model.network import Network, quotient_cycle
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.price import RoutePrice, StagePrice, Transfer, route_price, times
 from edgeplan.model.problem import Problem, Stream
+from edgeplan.model.queueing import Basis, Queue, QueueKey, Wait, Waits, queues, visits, with_waits
 
 __all__ = [
     "RELATIVE_TOLERANCE",
+    "DeadlinePrice",
     "DeviceLoad",
     "Evaluation",
     "LinkLoad",
@@ -49,6 +52,7 @@ ViolationKind = Literal[
     "device capacity",
     "link capacity",
     "deadline",
+    "tail deadline",
     "device power",
     "power budget",
     "money budget",
@@ -80,14 +84,56 @@ class Violation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeadlinePrice:
+    """A deadline and what the plan makes of it.
+
+    Parameters
+    ----------
+    statistic
+        ``mean``, or a percentile: ``p95``.
+    limit_seconds, value_seconds
+        What is allowed, and the plan's value: of a percentile the largest over the routes.
+    basis
+        Of a mean: ``exact`` or ``approximate`` as its waits are, ``none`` without waiting. Of a
+        percentile: ``safe`` (an upper bound) where the mean is exact, else ``estimated``.
+    """
+
+    statistic: str
+    limit_seconds: float
+    value_seconds: float
+    basis: str
+
+    @property
+    def slack_seconds(self) -> float:
+        """What is left until the deadline; negative where it is broken."""
+        return self.limit_seconds - self.value_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamPrice:
-    """Mean price of a request of one stream, its share of devices that are on included."""
+    """Mean price of a request of one stream, its share of devices that are on included.
+
+    Parameters
+    ----------
+    basis
+        Whether the waits in its latency are ``exact``, ``approximate``, or there are ``none``.
+    wait_seconds
+        Mean waiting in all, which the latency includes.
+    tails
+        (probability, seconds) of its slowest route: percentiles of its latency.
+    deadlines
+        Its deadlines, each with value and slack.
+    """
 
     name: str
     latency_seconds: float
     energy_joules: float
     cost_dollars: float
     routes: tuple[RoutePrice, ...]
+    basis: Basis = "none"
+    wait_seconds: float = 0.0
+    tails: tuple[tuple[float, float], ...] = ()
+    deadlines: tuple[DeadlinePrice, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +152,13 @@ class DeviceLoad:
         Resident weights and the largest peak activation, per replica.
     watts
         Mean power, idle included where it is charged.
+    replicas
+        Copies while it is on.
+    wait_seconds, decay_per_second
+        Mean wait of a job here, and θ: it waits longer than x with a probability of at most
+        e^{−θx}; ``None`` where nothing waits.
+    basis
+        Whether the mean wait is ``exact`` or ``approximate``; ``none`` where nothing waits.
     """
 
     name: str
@@ -114,16 +167,26 @@ class DeviceLoad:
     period_seconds: float
     memory_bytes: int
     watts: float
+    replicas: int
+    wait_seconds: float | None = None
+    decay_per_second: float | None = None
+    basis: Basis = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkLoad:
-    """What a plan asks of a link: busy share, busy seconds per average request, bytes/s."""
+    """What a plan asks of a link: busy share, busy seconds per average request, bytes/s.
+
+    The waits are as those of `DeviceLoad`.
+    """
 
     name: str
     utilisation: float
     period_seconds: float
     bytes_per_second: float
+    wait_seconds: float | None = None
+    decay_per_second: float | None = None
+    basis: Basis = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +227,7 @@ class Evaluation:
         return not self.violations
 
 
-def evaluate(problem: Problem, plan: Plan) -> Evaluation:
+def evaluate(problem: Problem, plan: Plan, *, waits: Waits | None = None) -> Evaluation:
     """Price a plan and check every limit.
 
     Parameters
@@ -173,6 +236,9 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
         What was to be planned.
     plan
         Routes for each of its streams.
+    waits
+        Waits to price in place of those of the plan's own load, by queue: a program that knows
+        waits only by levels is checked with them.
 
     Returns
     -------
@@ -191,7 +257,22 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
         )
         for stream in problem.streams
     }
+    crowd = queues(problem, plan, routes) if problem.waiting != "none" else {}
+    if crowd:
+        if waits is None:
+            waits = {
+                key: Wait(queue.mean_wait_seconds, queue.decay_per_second)
+                for key, queue in crowd.items()
+            }
+        routes = {
+            stream.name: tuple(
+                with_waits(problem, stream, price, waits, split=len(routes[stream.name]) > 1)
+                for price in routes[stream.name]
+            )
+            for stream in problem.streams
+        }
     kept = plan.kept(problem)
+    replicas = {device.name: plan.replica_count(device) for device in problem.devices}
     rate = problem.total_rate
 
     # Per second: busy time, joules and dollars of each device, busy time and bytes of each link.
@@ -205,7 +286,7 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
             weight = stream.rate_per_second * price.fraction
             spending += weight * price.dollars
             for stage in price.stages:
-                busy[stage.device] += weight * stage.seconds
+                busy[stage.device] += weight * stage.seconds / price.batch
             for device_name, seconds in price.occupied_seconds:
                 busy[device_name] += weight * seconds
             for device_name, joules in price.device_joules:
@@ -214,7 +295,7 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
                 link = problem.link.get((transfer.source, transfer.target))
                 if link is not None:
                     key = (link.source, link.target)
-                    link_busy[key] += weight * transfer.busy_seconds
+                    link_busy[key] += weight * transfer.busy_seconds / price.batch
                     link_bytes[key] += weight * transfer.bytes
 
     # A device that is on costs its idle power (where charged) and its provisioned price,
@@ -223,9 +304,9 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
     fixed_spending = 0.0
     for device in problem.devices:
         if kept[device.name]:
-            fixed_spending += device.replicas * device.dollars_per_hour / 3600
+            fixed_spending += replicas[device.name] * device.dollars_per_hour / 3600
             if device.charge_idle:
-                idle = device.replicas * device.idle_watts
+                idle = replicas[device.name] * device.idle_watts
                 watts[device.name] += idle
                 idle_watts += idle
                 fixed_spending += idle * device.dollars_per_joule
@@ -250,6 +331,7 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
                 + idle_watts / rate,
                 cost_dollars=dollars + electricity + fixed_spending / rate,
                 routes=prices,
+                **_timing(problem, stream, prices, crowd),
             )
         )
     spending += fixed_spending
@@ -258,10 +340,12 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
         DeviceLoad(
             name=device.name,
             on=bool(kept[device.name]),
-            utilisation=busy[device.name] / device.replicas,
-            period_seconds=busy[device.name] / device.replicas / rate,
-            memory_bytes=_memory_bytes(problem, device.name, kept[device.name]),
+            utilisation=busy[device.name] / replicas[device.name],
+            period_seconds=busy[device.name] / replicas[device.name] / rate,
+            memory_bytes=_memory_bytes(problem, plan, device.name, kept[device.name]),
             watts=watts[device.name],
+            replicas=replicas[device.name],
+            **_queue_fields(("device", device.name), crowd, waits),
         )
         for device in problem.devices
     )
@@ -271,6 +355,7 @@ def evaluate(problem: Problem, plan: Plan) -> Evaluation:
             utilisation=link_busy[link.source, link.target],
             period_seconds=link_busy[link.source, link.target] / rate,
             bytes_per_second=link_bytes[link.source, link.target],
+            **_queue_fields(("link", link.name), crowd, waits),
         )
         for link in problem.links
     )
@@ -360,7 +445,14 @@ def with_tolerance(problem: Problem) -> Problem:
             for link in problem.links
         ),
         streams=tuple(
-            dataclasses.replace(stream, deadline_seconds=stream.deadline_seconds * factor)
+            dataclasses.replace(
+                stream,
+                deadline_seconds=stream.deadline_seconds * factor,
+                tail_deadlines=tuple(
+                    dataclasses.replace(tail, seconds=tail.seconds * factor)
+                    for tail in stream.tail_deadlines
+                ),
+            )
             for stream in problem.streams
         ),
         budgets=dataclasses.replace(
@@ -372,10 +464,76 @@ def with_tolerance(problem: Problem) -> Problem:
     )
 
 
-def _memory_bytes(problem: Problem, device: str, kept: frozenset[tuple[str, int]]) -> int:
+def _timing(
+    problem: Problem,
+    stream: Stream,
+    prices: tuple[RoutePrice, ...],
+    crowd: Mapping[QueueKey, Queue],
+) -> dict[str, Any]:
+    """Return the fields of a stream's price that tell of waits and deadlines."""
+    basis: Basis = "none"
+    if crowd:
+        queues_ = {visit.queue for price in prices for visit in visits(problem, price)}
+        exact = all(crowd[queue].basis == "exact" for queue in queues_)
+        basis = "exact" if exact else "approximate"
+    slowest: dict[float, float] = {}
+    for price in prices:
+        for probability, seconds in price.tails:
+            slowest[probability] = max(seconds, slowest.get(probability, 0.0))
+    deadlines = []
+    if math.isfinite(stream.deadline_seconds):
+        mean = math.fsum(price.fraction * price.latency_seconds for price in prices)
+        deadlines.append(
+            DeadlinePrice(
+                statistic="mean",
+                limit_seconds=stream.deadline_seconds,
+                value_seconds=mean,
+                basis=basis,
+            )
+        )
+    deadlines += [
+        DeadlinePrice(
+            statistic=tail.statistic,
+            limit_seconds=tail.seconds,
+            value_seconds=slowest[tail.probability],
+            basis="safe" if basis == "exact" else "estimated",
+        )
+        for tail in stream.tail_deadlines
+    ]
+    return {
+        "basis": basis,
+        "wait_seconds": math.fsum(price.fraction * price.wait_seconds for price in prices),
+        "tails": tuple(slowest.items()),
+        "deadlines": tuple(deadlines),
+    }
+
+
+def _queue_fields(
+    key: QueueKey, crowd: Mapping[QueueKey, Queue], waits: Waits | None
+) -> dict[str, Any]:
+    """Return the fields of a load that tell of its queue; none where nothing waits."""
+    if waits is None or key not in crowd or not crowd[key].jobs:
+        return {}
+    wait = waits[key]
+    return {
+        "wait_seconds": wait.seconds,
+        "decay_per_second": wait.decay_per_second,
+        "basis": crowd[key].basis,
+    }
+
+
+def _memory_bytes(
+    problem: Problem, plan: Plan, device: str, kept: frozenset[tuple[str, int]]
+) -> int:
     """Return the bytes on each replica: distinct weights and the largest peak activation."""
     weights = sum(problem.network[name].memory_bytes(index, device) for name, index in kept)
-    activations = [problem.network[name].layers[index].activation_bytes for name, index in kept]
+    activations = (
+        route.batch * layer.activation_bytes
+        for stream in problem.streams
+        for route in plan.routes[stream.name]
+        for layer, place in zip(problem.network[stream.network].layers, route.devices, strict=True)
+        if place == device
+    )
     return weights + max(activations, default=0)
 
 
@@ -450,8 +608,15 @@ def _limit_violations(
     spending: float,
 ) -> Iterator[Violation]:
     for price in streams:
-        limit = problem.stream[price.name].deadline_seconds
-        yield from _exceeds("deadline", f"stream {price.name}", price.latency_seconds, limit, "s")
+        for deadline in price.deadlines:
+            mean = deadline.statistic == "mean"
+            yield from _exceeds(
+                "deadline" if mean else "tail deadline",
+                f"stream {price.name}",
+                deadline.value_seconds,
+                deadline.limit_seconds,
+                "s" if mean else f"s at {deadline.statistic}",
+            )
     for load in devices:
         device = problem.device[load.name]
         place = f"device {load.name}"

@@ -91,6 +91,8 @@ class LayerCosts:
         Per layer; where stated they replace watts × time and price × time.
     memory_bytes
         Per layer; where stated it replaces the layer's ``weight_bytes`` on this device.
+    batches
+        By batch size (2 or more): the costs of one job that serves so many requests at once.
     """
 
     seconds: tuple[float, ...]
@@ -99,6 +101,15 @@ class LayerCosts:
     joules: tuple[float, ...] | None = None
     dollars: tuple[float, ...] | None = None
     memory_bytes: tuple[int, ...] | None = None
+    batches: Mapping[int, LayerCosts] = field(default_factory=dict)
+
+    def job(self, batch: int) -> LayerCosts | None:
+        """Return the costs of a job of so many requests, ``None`` where there are none."""
+        return self if batch == 1 else self.batches.get(batch)
+
+    def stage_cv2(self, first: int, stop: int) -> float:
+        """Return the squared coefficient of variation of the time of a stage."""
+        return self.cv2
 
     def stage_seconds(self, first: int, stop: int) -> float:
         """Return the time of the stage of layers ``first`` to ``stop - 1``."""
@@ -131,6 +142,8 @@ class SpanCosts:
         In the same shape; where stated they replace watts × time and price × time.
     memory_bytes
         Per layer; where stated it replaces the layer's ``weight_bytes`` on this device.
+    batches
+        By batch size (2 or more): the costs of one job that serves so many requests at once.
     """
 
     seconds: tuple[tuple[float, ...], ...]
@@ -138,6 +151,15 @@ class SpanCosts:
     joules: tuple[tuple[float, ...], ...] | None = None
     dollars: tuple[tuple[float, ...], ...] | None = None
     memory_bytes: tuple[int, ...] | None = None
+    batches: Mapping[int, SpanCosts] = field(default_factory=dict)
+
+    def job(self, batch: int) -> SpanCosts | None:
+        """Return the costs of a job of so many requests, ``None`` where there are none."""
+        return self if batch == 1 else self.batches.get(batch)
+
+    def stage_cv2(self, first: int, stop: int) -> float:
+        """Return the squared coefficient of variation of the time of a stage."""
+        return self.cv2[first][stop - first - 1] if self.cv2 else 0.0
 
     def stage_seconds(self, first: int, stop: int) -> float:
         """Return the time of the stage of layers ``first`` to ``stop - 1``."""
@@ -349,6 +371,7 @@ def _network_faults(network: Network) -> Iterator[Fault]:
         yield Fault("costs", "all devices must state the same cost form: layers or spans")
     for device, costs in network.costs.items():
         yield from _cost_faults(f"costs.{device}", costs, count)
+        yield from _batch_faults(f"costs.{device}.batches", costs, count)
 
 
 def _cost_faults(place: str, costs: Costs, count: int) -> Iterator[Fault]:
@@ -395,6 +418,21 @@ def _cost_faults(place: str, costs: Costs, count: int) -> Iterator[Fault]:
             yield Fault(f"{place}.{key}", "must be finite")
         elif any(LARGEST < value < math.inf for row in table for value in row):
             yield Fault(f"{place}.{key}", _TOO_LARGE)
+
+
+def _batch_faults(place: str, costs: Costs, count: int) -> Iterator[Fault]:
+    for size, job in costs.batches.items():
+        at = f"{place}.{size}"
+        if size < 2:
+            yield Fault(at, "a batch has 2 requests or more")
+        if type(job) is not type(costs):
+            yield Fault(at, "must state the same cost form as single requests")
+            continue
+        if job.batches:
+            yield Fault(f"{at}.batches", "a batch has no batches of its own")
+        if job.memory_bytes is not None:
+            yield Fault(f"{at}.memory_bytes", "weights do not depend on the batch: leave it out")
+        yield from _cost_faults(at, job, count)
 
 
 def _bytes_faults(place: str, value: int) -> Iterator[Fault]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgeplan.model.errors import Fault, InputError
-from edgeplan.model.problem import Problem
+from edgeplan.model.problem import Device, Problem
 
 FRACTION_TOLERANCE = 1e-9
 
@@ -22,10 +22,13 @@ class Route:
         A device for each layer of the stream's network, in order.
     fraction
         Share of the stream's requests that take it, above 0.
+    batch
+        How many requests are gathered before they travel it together, as one job.
     """
 
     devices: tuple[str, ...]
     fraction: float = 1.0
+    batch: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +39,16 @@ class Plan:
     ----------
     routes
         By stream name.
+    replicas
+        Copies by device name, where the plan chooses; the device's fewest where absent.
     """
 
     routes: Mapping[str, tuple[Route, ...]]
+    replicas: Mapping[str, int] = field(default_factory=dict)
+
+    def replica_count(self, device: Device) -> int:
+        """Return how many copies of a device there are while it is on."""
+        return self.replicas.get(device.name, device.replicas)
 
     def check(self, problem: Problem) -> None:
         """Check that the plan speaks of the problem's streams, layers and devices.
@@ -91,6 +101,13 @@ def _plan_faults(plan: Plan, problem: Problem) -> Iterator[Fault]:
     for name in plan.routes:
         if name not in problem.stream:
             yield Fault(f"routes.{name[:80]}", "the problem has no such stream")
+    for name, count in plan.replicas.items():
+        place = f"replicas.{name[:80]}"
+        if name not in problem.device:
+            yield Fault(place, "the problem has no such device")
+        elif count not in (allowed := problem.device[name].replica_range):
+            several = f"{allowed[0]} to {allowed[-1]}" if len(allowed) > 1 else f"{allowed[0]}"
+            yield Fault(place, f"{count} replicas, but the device may have {several}")
     for stream in problem.streams:
         place = f"routes.{stream.name}"
         routes = plan.routes.get(stream.name)
@@ -108,6 +125,11 @@ def _plan_faults(plan: Plan, problem: Problem) -> Iterator[Fault]:
                 )
             for device in sorted(set(route.devices) - set(problem.device)):
                 yield Fault(f"{place}[{index}].devices", f"there is no device '{device[:80]}'")
+            if not 1 <= route.batch <= stream.max_batch:
+                yield Fault(
+                    f"{place}[{index}].batch",
+                    f"batches of {route.batch}, but at most {stream.max_batch} allowed",
+                )
             if not 0 < route.fraction <= 1 + FRACTION_TOLERANCE:
                 yield Fault(f"{place}[{index}].fraction", "must be above 0 and at most 1")
         total = math.fsum(route.fraction for route in routes)

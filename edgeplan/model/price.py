@@ -27,9 +27,11 @@ class Transfer:
     tensors
         Names of what crosses; empty where only the latency is charged.
     bytes, seconds
-        Volume, and time with the latencies charged.
+        Volume for one request, and time with the latencies charged (for the route's batch).
     busy_seconds
         Time that the link is busy with the bytes: the time without the latencies.
+    wait_seconds
+        Mean time in the link's queue.
     """
 
     source: str
@@ -38,6 +40,7 @@ class Transfer:
     bytes: int
     seconds: float
     busy_seconds: float
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +51,16 @@ class StagePrice:
     ----------
     device, first, stop
         It runs layers ``first`` to ``stop - 1`` on the device.
-    seconds, joules, dollars
-        Of its compute. Joules are above idle where the device charges idle.
+    seconds
+        Time of its compute, for the whole batch of the route.
+    joules, dollars
+        Of its compute, per request. Joules are above idle where the device charges idle.
     transfers
         What arrives before it starts.
+    cv2
+        Squared coefficient of variation of its time.
+    wait_seconds
+        Mean time in the device's queue.
     """
 
     device: str
@@ -61,6 +70,8 @@ class StagePrice:
     joules: float
     dollars: float
     transfers: tuple[Transfer, ...]
+    cv2: float = 0.0
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +87,21 @@ class RoutePrice:
     returned
         Transfers of the results to the origin.
     latency_seconds
-        All charges added.
+        All charges added, waiting included.
     device_joules
         Energy drawn at each device: compute, sending, receiving, the origin's waiting.
     dollars
         Compute, fees, traffic (energy and provisioned prices are added by the evaluation).
     occupied_seconds
         Time that transfers keep devices busy, for those that they occupy.
+    batch
+        Requests that travel the route together; devices and links serve them as one job.
+    fill_seconds
+        Mean time that a request waits until its batch is complete.
+    wait_seconds
+        All waiting: for the batch and in queues.
+    tails
+        (probability, seconds): in so much time that share of the requests is served.
     """
 
     fraction: float
@@ -92,6 +111,10 @@ class RoutePrice:
     device_joules: tuple[tuple[str, float], ...]
     dollars: float
     occupied_seconds: tuple[tuple[str, float], ...] = ()
+    batch: int = 1
+    fill_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    tails: tuple[tuple[float, float], ...] = ()
 
     @property
     def transfers(self) -> Iterator[Transfer]:
@@ -108,7 +131,12 @@ def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
     of link a→b; (ii) each tensor that the stage needs and b neither produced nor received in
     this request, over the link from its producer (a graph input: from its home; homed off the
     origin it also pays that link's latency, once per destination). (iii) Results that the
-    origin does not hold return, with one latency per distinct producing device.
+    origin does not hold return, with one latency per distinct producing device. Waiting in
+    queues depends on the other requests: `edgeplan.model.queueing` adds it.
+
+    A batch of b requests is one job: its stages take the times of the profile's batch b, its
+    transfers b times the bytes. Its first request waits until b − 1 more have come, its last not
+    at all: (b − 1) / 2 times the mean time between the requests of the route.
 
     Parameters
     ----------
@@ -138,7 +166,7 @@ def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
         held[device].update(
             network.tensors[index].name for made in network.made_by[first:stop] for index in made
         )
-        priced.append(_stage_price(problem, network, device, first, stop, transfers))
+        priced.append(_stage_price(problem, network, device, first, stop, route.batch, transfers))
         previous = device
     returned = tuple(_returns(problem, stream, network, route, held)) if stream.returns else ()
 
@@ -156,7 +184,8 @@ def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
             joules[link.source] += transfer.bytes * link.send_joules_per_byte
             joules[link.target] += transfer.bytes * link.receive_joules_per_byte
             dollars += transfer.bytes * link.dollars_per_byte
-    latency = math.fsum([*(stage.seconds for stage in priced), *(t.seconds for t in every)])
+    fill = (route.batch - 1) / (2 * stream.rate_per_second * route.fraction)
+    latency = math.fsum([*(s.seconds for s in priced), *(t.seconds for t in every), fill])
     origin = problem.device[stream.origin]
     if stream.waits and not origin.charge_idle and origin.idle_watts:
         # A route that cannot run waits forever (inf - inf would be no number).
@@ -170,6 +199,9 @@ def route_price(problem: Problem, stream: Stream, route: Route) -> RoutePrice:
         device_joules=tuple(joules.items()),
         dollars=dollars,
         occupied_seconds=tuple(_occupied(problem, network, every).items()),
+        batch=route.batch,
+        fill_seconds=fill,
+        wait_seconds=fill,
     )
 
 
@@ -204,10 +236,12 @@ def _stage_price(
     name: str,
     first: int,
     stop: int,
+    batch: int,
     transfers: tuple[Transfer, ...],
 ) -> StagePrice:
     device = problem.device[name]
     costs = network.costs.get(name)
+    costs = None if costs is None else costs.job(batch)
     seconds = math.inf if costs is None else costs.stage_seconds(first, stop)
     joules = None if costs is None else costs.stage_joules(first, stop)
     dollars = None if costs is None else costs.stage_dollars(first, stop)
@@ -216,9 +250,10 @@ def _stage_price(
         first=first,
         stop=stop,
         seconds=seconds,
-        joules=times(device.compute_watts, seconds) if joules is None else joules,
-        dollars=times(device.dollars_per_second, seconds) if dollars is None else dollars,
+        joules=(times(device.compute_watts, seconds) if joules is None else joules) / batch,
+        dollars=(times(device.dollars_per_second, seconds) if dollars is None else dollars) / batch,
         transfers=transfers,
+        cv2=0.0 if costs is None else costs.stage_cv2(first, stop),
     )
 
 
@@ -258,7 +293,7 @@ def _arrivals(
         tensors[source].append(tensor)
         held[device].add(tensor.name)
     for source in dict.fromkeys([*latencies, *tensors]):
-        yield _transfer(problem, source, device, tensors[source], latencies[source])
+        yield _transfer(problem, source, device, tensors[source], latencies[source], route.batch)
 
 
 def _returns(
@@ -278,11 +313,16 @@ def _returns(
         else:
             tensors[route.devices[tensor.producer]].append(tensor)
     for source, group in tensors.items():
-        yield _transfer(problem, source, stream.origin, group, 1)
+        yield _transfer(problem, source, stream.origin, group, 1, route.batch)
 
 
 def _transfer(
-    problem: Problem, source: str, target: str, tensors: list[Tensor], latencies: int
+    problem: Problem,
+    source: str,
+    target: str,
+    tensors: list[Tensor],
+    latencies: int,
+    batch: int,
 ) -> Transfer:
     volume = sum(tensor.bytes for tensor in tensors)
     link = problem.link.get((source, target))
@@ -291,7 +331,7 @@ def _transfer(
     else:
         stated = math.fsum(t.transfer_seconds for t in tensors if t.transfer_seconds is not None)
         moved = sum(tensor.bytes for tensor in tensors if tensor.transfer_seconds is None)
-        busy = stated + moved / link.bytes_per_second
+        busy = batch * (stated + moved / link.bytes_per_second)
         seconds = latencies * link.latency_seconds + busy
     return Transfer(
         source=source,

@@ -46,8 +46,12 @@ class Device:
         Fee for each stage served.
     dollars_per_joule
         Price of the energy drawn here.
-    replicas
-        Identical copies among which requests are dealt.
+    replicas, max_replicas
+        Identical copies among which requests are dealt: the fewest while the device is on, and
+        the most (``None``: no more than the fewest). Between them the plan chooses.
+    dispatch
+        How jobs are dealt to copies. ``random``: to each with the same probability.
+        ``shared``: one queue, and the next free copy takes the next job.
     utilisation_cap
         Largest share of time that a replica may be busy, below 1.
     power_budget_watts
@@ -72,9 +76,16 @@ class Device:
     dollars_per_request: float = 0.0
     dollars_per_joule: float = 0.0
     replicas: int = 1
+    max_replicas: int | None = None
+    dispatch: Literal["random", "shared"] = "random"
     utilisation_cap: float = 0.95
     power_budget_watts: float = math.inf
     transfers: Literal["links", "occupy", "free_port"] = "links"
+
+    @property
+    def replica_range(self) -> range:
+        """The numbers of copies that a plan may choose while the device is on."""
+        return range(self.replicas, max(self.replicas, self.max_replicas or 0) + 1)
 
     @property
     def compute_watts(self) -> float:
@@ -154,6 +165,27 @@ class LayerRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TailDeadline:
+    """A limit on a percentile of the latency, on every route that a stream takes.
+
+    Parameters
+    ----------
+    probability
+        Share of the requests that must be served in time: 0.95 for the 95th percentile.
+    seconds
+        In what time.
+    """
+
+    probability: float
+    seconds: float
+
+    @property
+    def statistic(self) -> str:
+        """The percentile's name: p95, p99.9."""
+        return f"p{self.probability * 100:.12g}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stream:
     """A class of requests.
 
@@ -167,8 +199,13 @@ class Stream:
         The device where requests arise and to which results return.
     rate_per_second
         Requests per second, positive.
+    arrival_cv2
+        Squared coefficient of variation of the time from one request to the next: 1 for
+        independent requests (Poisson), more for bursts, 0 for a clock.
     deadline_seconds
         Limit on the mean latency over the stream's routes; ``inf`` for none.
+    tail_deadlines
+        Limits on percentiles of the latency; only where requests wait.
     privacy
         Tensors that must stay in zones, or ``None``.
     pins, bans
@@ -187,13 +224,18 @@ class Stream:
         Whether requests may be dealt over several routes by fraction.
     max_routes
         Largest number of routes where splittable.
+    max_batch
+        Largest number of requests that may be gathered and served as one job, where the
+        profiles have such batches.
     """
 
     name: str
     network: str
     origin: str
     rate_per_second: float = 1.0
+    arrival_cv2: float = 1.0
     deadline_seconds: float = math.inf
+    tail_deadlines: tuple[TailDeadline, ...] = ()
     privacy: Privacy | None = None
     pins: tuple[LayerRule, ...] = ()
     bans: tuple[LayerRule, ...] = ()
@@ -203,6 +245,7 @@ class Stream:
     waits: bool = False
     splittable: bool = False
     max_routes: int = 2
+    max_batch: int = 1
 
     @property
     def route_limit(self) -> int:
@@ -307,7 +350,8 @@ class Problem:
         ``utilisation``: devices and shared links may not be busier than their caps.
         ``none``: load is not limited.
     waiting
-        ``none``: requests do not queue. (Queueing has its place here.)
+        ``mg1``: requests queue at devices and shared links, first come first served.
+        ``none``: they do not.
     contiguous
         Whether, on every route, the devices can be ordered so that every tensor moves forward
         (see `quotient_cycle`): each device's set of layers is convex and the quotient acyclic.
@@ -327,7 +371,7 @@ class Problem:
     objective: Objective = Objective()
     budgets: Budgets = Budgets()
     capacity: Literal["none", "utilisation"] = "utilisation"
-    waiting: Literal["none"] = "none"
+    waiting: Literal["none", "mg1"] = "none"
     contiguous: bool = False
     name: str = "problem"
 
@@ -360,6 +404,25 @@ class Problem:
     def total_rate(self) -> float:
         """Requests per second of all streams, Λ."""
         return math.fsum(stream.rate_per_second for stream in self.streams)
+
+    def batch_sizes(self, stream: Stream) -> tuple[int, ...]:
+        """Return the batch sizes that the routes of a stream may have, 1 first."""
+        sizes = {
+            size for costs in self.network[stream.network].costs.values() for size in costs.batches
+        }
+        return (1, *sorted(size for size in sizes if size <= stream.max_batch))
+
+    @cached_property
+    def load_features(self) -> tuple[str, ...]:
+        """What the problem has that only a program of queues and routes knows, in words."""
+        found = []
+        if self.waiting != "none":
+            found.append("requests wait in queues")
+        if any(len(device.replica_range) > 1 for device in self.devices):
+            found.append("the plan chooses numbers of replicas")
+        if any(len(self.batch_sizes(stream)) > 1 for stream in self.streams):
+            found.append("requests may be served in batches")
+        return tuple(found)
 
     def share(self, stream: Stream) -> float:
         """Return the weight of one request of a stream in the aggregate."""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from edgeplan.model.problem import Device, Link, Problem, Stream
 
 
+MOST_REPLICAS = 1000
+"""Largest number of replica counts among which a plan may choose at one device."""
+
+
 def _positive(value: float) -> bool:
     return value > 0 and not math.isnan(value)
 
@@ -43,7 +47,28 @@ def problem_faults(problem: Problem) -> Iterator[Fault]:
     zones = {device.name: device.zone for device in problem.devices}
     for index, stream in enumerate(problem.streams):
         yield from _stream_faults(f"streams[{index}]", stream, networks, zones)
+    yield from _waiting_faults(problem)
     yield from _objective_faults(problem)
+
+
+def _waiting_faults(problem: Problem) -> Iterator[Fault]:
+    if problem.waiting == "none":
+        for index, stream in enumerate(problem.streams):
+            if stream.tail_deadlines:
+                yield Fault(
+                    f"streams[{index}].tail_deadlines",
+                    "percentiles come from waiting: set waiting to mg1",
+                )
+        return
+    if problem.capacity == "none":
+        yield Fault("capacity", "where requests wait, load is limited: set capacity to utilisation")
+    for index, device in enumerate(problem.devices):
+        if device.transfers == "occupy":
+            yield Fault(
+                f"devices[{index}].transfers",
+                "where requests wait, transfers queue at links: a device cannot be occupied by "
+                "them; set links or free_port",
+            )
 
 
 def _repeats(kind: str, items: Iterable[tuple[Hashable, str]]) -> Iterator[Fault]:
@@ -99,6 +124,10 @@ def _device_faults(place: str, device: Device) -> Iterator[Fault]:
         yield Fault(f"{place}.idle_watts", "must not exceed active_watts")
     if device.replicas < 1:
         yield Fault(f"{place}.replicas", "must be at least 1")
+    if device.max_replicas is not None and device.max_replicas < max(device.replicas, 1):
+        yield Fault(f"{place}.max_replicas", "must be at least 1 and not below replicas")
+    elif len(device.replica_range) > MOST_REPLICAS:
+        yield Fault(f"{place}.max_replicas", f"a choice among more than {MOST_REPLICAS} numbers")
     if not 0 < device.utilisation_cap < 1:
         yield Fault(f"{place}.utilisation_cap", "must be above 0 and below 1")
 
@@ -131,8 +160,19 @@ def _stream_faults(
     else:
         yield from _moderate(f"{place}.rate_per_second", stream.rate_per_second)
     yield from _limits(place, stream, "deadline_seconds")
-    if stream.max_routes < 1:
-        yield Fault(f"{place}.max_routes", "must be at least 1")
+    yield from _amounts(place, stream, "arrival_cv2")
+    for index, tail in enumerate(stream.tail_deadlines):
+        yield from _limits(f"{place}.tail_deadlines[{index}]", tail, "seconds")
+        if not 0 < tail.probability < 1:
+            yield Fault(
+                f"{place}.tail_deadlines[{index}].probability", "must be above 0 and below 1"
+            )
+    yield from _repeats(
+        f"{place}.tail_deadlines", ((t.probability, t.statistic) for t in stream.tail_deadlines)
+    )
+    for key in ("max_routes", "max_batch"):
+        if getattr(stream, key) < 1:
+            yield Fault(f"{place}.{key}", "must be at least 1")
     if stream.origin not in zones:
         yield Fault(f"{place}.origin", _unknown("device", stream.origin, dict(zones)))
     network = networks.get(stream.network)

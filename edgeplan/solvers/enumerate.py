@@ -36,6 +36,7 @@ from edgeplan.model.evaluate import (
 from edgeplan.model.network import quotient_cycle
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Problem, Stream
+from edgeplan.solvers.load_features import load_reasons
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 from edgeplan.solvers.route_costs import (
     on_dollars_per_second,
@@ -91,7 +92,8 @@ class Enumerator:
 
     def unsupported(self, problem: Problem) -> tuple[str, ...]:
         """Return the reasons why this problem is not for enumeration; empty where it is."""
-        reasons = [
+        reasons = list(load_reasons(problem))
+        reasons += [
             f"stream '{stream.name[:80]}' may be dealt over {stream.route_limit} routes, and "
             "fractions cannot be enumerated: use the solver 'highs'"
             for stream in problem.streams

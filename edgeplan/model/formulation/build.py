@@ -9,6 +9,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from edgeplan.model.errors import InputError
 from edgeplan.model.formulation.constraints import EQUATIONS
 from edgeplan.model.formulation.objective import TERMS
 from edgeplan.model.formulation.registry import Equation
@@ -128,6 +129,11 @@ def build(
         Its feasible points are the plans that `evaluate` finds without violation (where a stream
         may be split: at most ``max_routes`` routes), and the objective is their price.
 
+    Raises
+    ------
+    InputError
+        If requests wait in queues, or replicas or batches are to be chosen.
+
     Notes
     -----
     The choice of a device for each layer is 0/1, all else is continuous: once the choices are
@@ -136,6 +142,8 @@ def build(
     Management Science 32, 1986); the fractions enter through the perspective of the choice
     (Günlük and Linderoth, Mathematical Programming 124, 2010).
     """
+    if problem.load_features:
+        raise InputError.at("problem", f"this program knows no load: {problem.load_features[0]}")
     sets = Sets(problem)
     model = pyo.ConcreteModel(name="edgeplan")
     program = Program(model, problem, sets, Units(sets, objective_hint))

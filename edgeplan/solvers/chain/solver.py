@@ -22,6 +22,7 @@ from edgeplan.solvers.chain.labels import ROUNDING, LabelSearch
 from edgeplan.solvers.chain.multipliers import Relaxed, relax
 from edgeplan.solvers.chain.paths import Quantities, Stage, devices_of
 from edgeplan.solvers.chain.prices import Floats, Limit, limits, objective_prices
+from edgeplan.solvers.load_features import load_reasons
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 from edgeplan.solvers.watch import EndedError, Watch
 
@@ -78,6 +79,8 @@ class Chain:
         the tensors made immediately before it. Graph inputs may be read by any layers: they are
         forwarded from their homes.
         """
+        if reasons := list(load_reasons(problem)):
+            return tuple(reasons)
         other = "use the solver 'highs'"
         if len(problem.streams) > 1:
             return (

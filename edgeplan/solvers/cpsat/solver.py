@@ -30,6 +30,7 @@ from edgeplan.model.problem import Problem
 from edgeplan.solvers.cpsat.model import WholeModel
 from edgeplan.solvers.cpsat.throughput import solve_throughput
 from edgeplan.solvers.cpsat.zero_one import SLACK, ZeroOne, whole, zero_one
+from edgeplan.solvers.load_features import load_reasons
 from edgeplan.solvers.pipeline.problem import reasons_against
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 
@@ -91,11 +92,14 @@ class CpSat:
 
     def unsupported(self, problem: Problem) -> tuple[str, ...]:
         """Return the reasons why this problem is not for CP-SAT; empty where it is."""
-        return tuple(
-            f"stream '{stream.name[:80]}' may be dealt over {stream.route_limit} routes, and "
-            "fractions are not whole numbers: use the solver 'highs'"
-            for stream in problem.streams
-            if stream.route_limit > 1
+        return (
+            *load_reasons(problem),
+            *(
+                f"stream '{stream.name[:80]}' may be dealt over {stream.route_limit} routes, and "
+                "fractions are not whole numbers: use the solver 'highs'"
+                for stream in problem.streams
+                if stream.route_limit > 1
+            ),
         )
 
     def solve(

@@ -22,6 +22,7 @@ from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import Evaluation, evaluate
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Problem
+from edgeplan.solvers.load_features import load_reasons
 from edgeplan.solvers.mincut.charges import (
     build,
     objective_prices,
@@ -84,7 +85,8 @@ class MinCut:
         A limit that no plan can exceed is none. What a plan can ask for at the most is
         estimated from above, so a limit a little above what any plan needs may be refused.
         """
-        reasons = [
+        reasons = list(load_reasons(problem))
+        reasons += [
             f"stream '{stream.name[:80]}' may be dealt over {stream.route_limit} routes, and a "
             "cut gives one: use the solver 'highs'"
             for stream in problem.streams

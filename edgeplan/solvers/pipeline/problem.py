@@ -31,7 +31,7 @@ def reasons_against(problem: Problem) -> tuple[str, ...]:
         Any problem.
     """
     objective = problem.objective
-    reasons = []
+    reasons = list(problem.load_features)
     if any(price > 0 for price in objective.prices) or not objective.period_price > 0:
         reasons.append("the objective is not throughput alone")
     if len(problem.streams) != 1:

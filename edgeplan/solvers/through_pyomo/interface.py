@@ -19,6 +19,7 @@ from edgeplan.model.certificate import Certificate
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, evaluate, with_tolerance
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
+from edgeplan.solvers.load_features import load_reasons
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ class ThroughPyomo(ABC):
         """Run the solver once; ``hint``: the whole variables' values are a plan's."""
 
     def unsupported(self, problem: Problem) -> tuple[str, ...]:
-        """Return nothing: the program covers every problem there is so far."""
-        return ()
+        """Return the reasons why this problem is not for it: what comes of load; else empty."""
+        return load_reasons(problem)
 
     def solve(
         self,
