@@ -15,6 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeplan.execution.addresses import WorkerAddress
 from edgeplan.execution.handshake import SECRET_BYTES, greet, wrap_secret
 from edgeplan.execution.local import LocalWorker
@@ -343,11 +346,12 @@ class Controller:
             found.append((frame.integer("request"), frame.integer("at_ns", -(1 << 62))))
         return found
 
-    def records(self, device: str) -> Array:
+    def records(self, device: str) -> NDArray[np.int64]:
         """Return the table of times that a worker noted in an open loop."""
         frame = self.ask(device, {"kind": "records"}, "records")
         spec = records_spec(frame.integer("rows", 0, RECORD_LIMIT))
-        return self._remotes[device].channel.receive_tensors(frame, [spec])[spec.name]
+        table = self._remotes[device].channel.receive_tensors(frame, [spec])[spec.name]
+        return table.astype(np.int64, copy=False)
 
     def collect(
         self, schedule: Schedule, number: int, outputs: Mapping[str, str]

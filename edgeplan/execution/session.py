@@ -40,9 +40,10 @@ Progress = Callable[[str, int, int], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One route of one stream, with its schedules without and with emulation."""
+    """One route of one stream, by its position, with its schedules without and with emulation."""
 
     stream: Stream
+    route: int
     price: RoutePrice
     network: SplitNetwork
     plain: Schedule
@@ -315,7 +316,7 @@ def _tasks(
         network = parts.networks[stream.network]
         planned = problem.network[stream.network]
         homes = {t.name: stream.homes.get(t.name, stream.origin) for t in planned.inputs}
-        for price in prices[stream.name]:
+        for index, price in enumerate(prices[stream.name]):
             computes = [_compute(network, stage, hold=False) for stage in price.stages]
             held = [_compute(network, stage, hold=slow_down) for stage in price.stages]
             plain = steps_of(problem, price, computes, emulated=())
@@ -334,6 +335,7 @@ def _tasks(
             on_route = {stream.origin, *(end for step in timed for end in step.ends)}
             yield Task(
                 stream=stream,
+                route=index,
                 price=price,
                 network=network,
                 plain=Schedule(
