@@ -20,6 +20,10 @@ BATCHES = 20
 """Batches whose means give the standard error, each of at least as many requests."""
 
 
+FULL = 0.99
+"""Measured utilisation from which a queue counts as one that grows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Latencies:
     """Latencies of one stream's measured requests, from their drawn arrival times.
@@ -429,6 +433,28 @@ class OpenLoopReport:
         """How many were measured."""
         return sum(stream.measured.requests for stream in self.streams)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes the measured times mean less than they seem to, in words with the remedy."""
+        found = []
+        if self.lag.fell_behind:
+            found.append(
+                f"requests were sent {self.lag.mean_seconds * 1e3:.2g} ms late on average, "
+                f"{self.lag.share:.0%} of the latency: the machine is too busy to send in time; "
+                "lower --rate or run the workers elsewhere"
+            )
+        if self.piled_up:
+            found.append(
+                "requests came faster than they were served, so sending ended: lower --rate"
+            )
+        found += [
+            f"'{device.name[:40]}' is busy all the time: its queue grows as long as the run lasts, "
+            "so the times say nothing but how long that was; lower --rate"
+            for device in self.devices
+            if device.predicted_utilisation >= 1 or device.utilisation >= FULL
+        ]
+        return tuple(found)
+
     def as_json(self, simulated: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
         """Return the report for ``--json`` and for the report file.
 
@@ -454,6 +480,7 @@ class OpenLoopReport:
             "cores": self.cores,
             "stopped": self.stopped,
             "piled_up": self.piled_up,
+            "warnings": list(self.warnings),
             "streams": [stream.as_json(found.get(stream.name)) for stream in self.streams],
             "devices": [device.as_json() for device in self.devices],
         }
