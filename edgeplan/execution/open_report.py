@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Latencies:
     slo_attainment
         Share of the requests that took no longer than the stream's deadline; ``None`` where it
         has none.
+    seconds
+        The latencies in order of arrival (not in the JSON).
     """
 
     requests: int
@@ -54,6 +56,7 @@ class Latencies:
     p95_standard_error: float | None
     batches: int
     slo_attainment: float | None
+    seconds: tuple[float, ...] = field(repr=False)
 
     @classmethod
     def of(cls, seconds: Sequence[float], limit_seconds: float = math.inf) -> Latencies:
@@ -78,6 +81,7 @@ class Latencies:
             slo_attainment=(
                 float(np.mean(values <= limit_seconds)) if math.isfinite(limit_seconds) else None
             ),
+            seconds=tuple(values.tolist()),
         )
 
     def as_json(self) -> dict[str, object]:

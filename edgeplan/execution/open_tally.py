@@ -260,10 +260,11 @@ class Tally:
 def slo_seconds(stream: Stream) -> float:
     """Return the time within which a stream's requests are to be done, ``inf`` for any.
 
-    The shortest of its limits on percentiles; where there are none, that on the mean.
+    Its deadline; where it has none, the shortest of its limits on percentiles.
     """
-    tails = [tail.seconds for tail in stream.tail_deadlines]
-    return min(tails, default=stream.deadline_seconds)
+    if math.isfinite(stream.deadline_seconds):
+        return stream.deadline_seconds
+    return min((tail.seconds for tail in stream.tail_deadlines), default=math.inf)
 
 
 def _expected(price: StreamPrice, unloaded: Sequence[RoutePrice]) -> Expected:
