@@ -7,7 +7,7 @@ the time. Each device is a worker process with one thread. Latencies count from 
 was due. Printed for each stream, mean and 95th percentile:
 
 * *predicted*: the evaluator's (M/G/1, from the profile); its percentile is an upper bound;
-* *simulated*: random requests with the profile's times (where `edgeplan.simulation` is there);
+* *simulated*: random requests with the profile's times;
 * *replayed*: the very arrivals of the run, served first-come first-served with the profile's
   times: what is left of the error is not the luck of the arrivals;
 * *re-timed*: the same with the mean times of service that were measured under load: what is
@@ -19,14 +19,14 @@ are printed. A run during which other programs took more than ``--quiet`` of the
 again, up to ``--attempts`` runs in all; those that were quiet are counted together, and only if
 there is none, all are (and it is said). ``--held 3`` has every stage take three times its profile,
 asleep: with cores to spare the queues are what is measured, not the contention for cores.
-Where other programs never rest, ``--prefer`` (Linux, root) has the scheduler serve this run's
-processes before them; others then do take what is left, so set ``--quiet 1`` with it.
+Where other programs never rest, ``--prefer`` (root) has the scheduler serve this run's processes
+before them (``SCHED_RR``, which the workers inherit; niceness does nothing between sessions of
+which the kernel makes groups). Others then take what is left: set ``--quiet 1`` with it.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import heapq
 import itertools
@@ -34,7 +34,6 @@ import json
 import os
 import resource
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,17 +53,17 @@ from edgeplan.model.network import Network, SpanCosts
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.price import RoutePrice, route_price
 from edgeplan.model.problem import Device, Link, Problem, Stream
+from edgeplan.simulation import simulate
 
 NETWORKS = ("squeezenet", "shufflenet", "minilm")
 """One whole on the near device, one whole on the far one, one split between them."""
 DEVICES = ("near", "far")
+ORIGINS = ("near", "far", "near")
 NEAR_SHARES = (0.5, 0.5)
 """Of the near device's busy time: the whole network's, and the head's of the split one."""
 LATENCY_SECONDS = 2e-3
 BYTES_PER_SECOND = 50e6
 SIMULATED = 400_000
-PREFERRED = -10
-"""Niceness of the run's groups of processes with ``--prefer``."""
 AIMS = {"mean": 0.05, "p95": 0.10}
 
 Floats = NDArray[np.float64]
@@ -106,8 +105,8 @@ def instance(networks: Sequence[Network]) -> tuple[Problem, Plan]:
             for source, target in itertools.permutations(DEVICES)
         ),
         streams=tuple(
-            Stream(name=network.name, network=network.name, origin="near", rate_per_second=rate)
-            for network, rate in zip(networks, rates, strict=True)
+            Stream(name=network.name, network=network.name, origin=origin, rate_per_second=rate)
+            for network, origin, rate in zip(networks, ORIGINS, rates, strict=True)
         ),
     )
     places = (
@@ -213,11 +212,7 @@ def served_times(report: OpenLoopReport) -> Times:
 
 
 def simulated(problem: Problem, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
-    """Return a simulation's figures by stream; none where there is no simulation."""
-    try:
-        from edgeplan.simulation import simulate
-    except ImportError:
-        return {}
+    """Return a simulation's figures by stream."""
     found = simulate(problem, plan, requests=SIMULATED, seed=1).as_json()
     return {stream["name"]: stream for stream in found["streams"]}
 
@@ -280,33 +275,6 @@ class _Watch:
 def _busy() -> float:
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
-
-
-@contextlib.contextmanager
-def preferred() -> Iterator[None]:
-    """Have the scheduler serve this process and its descendants before others meanwhile.
-
-    A worker is a session of its own. Where the kernel groups processes by session, groups share
-    the cores alike whatever the niceness of the processes in them, so the groups' is set.
-    """
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            me = psutil.Process()
-            for process in (me, *me.children(recursive=True)):
-                with contextlib.suppress(OSError, psutil.Error):
-                    Path(f"/proc/{process.pid}/autogroup").write_text(str(PREFERRED))
-
-    before = Path("/proc/self/autogroup").read_text().rpartition("nice ")[2]
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-        Path("/proc/self/autogroup").write_text(before)
 
 
 def _own() -> float:
@@ -405,6 +373,24 @@ def _tell(each: Segment) -> None:
 def _stages(kept: Sequence[Segment]) -> None:
     """Print what the stages took under load, beside the profile: means over the runs."""
     for index, stream in enumerate(kept[0].report.streams):
+        crossings = zip(
+            *(
+                [s for r in each.report.streams[index].routes for s in r.steps if not _is_stage(s)]
+                for each in kept
+            ),
+            strict=True,
+        )
+        for moves in crossings:
+            first = moves[0]
+            measured, wait = (
+                float(np.mean([getattr(move, name) for move in moves])) * 1e3
+                for name in ("measured_seconds", "wait_seconds")
+            )
+            print(
+                f"  {stream.name:13} {first.source} → {first.target} {first.bytes / 1e3:.1f} kB "
+                f"{measured:.2f} ms (predicted {first.predicted_seconds * 1e3:.2f}), wait "
+                f"{wait:.2f} ms (predicted {first.predicted_wait_seconds * 1e3:.2f})"
+            )
         every = [
             [s for r in each.report.streams[index].routes for s in r.steps if _is_stage(s)]
             for each in kept
@@ -507,8 +493,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--prefer", action="store_true", help="before other programs (root)")
     parser.add_argument("--output", type=Path, help="write all rows here (JSON)")
     given = parser.parse_args(arguments)
-    with preferred() if given.prefer else contextlib.nullcontext():
-        rows = _all(given)
+    if given.prefer:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(2))
+    rows = _all(given)
     found = summary(rows)
     print(json.dumps(found))
     if given.output is not None:

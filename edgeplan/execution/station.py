@@ -11,8 +11,10 @@ request takes follows from its number, and times stay here until they are asked 
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
+import os
 import queue
 import threading
 import time
@@ -69,6 +71,10 @@ Perform = Callable[
 ]
 
 
+_Outbox = queue.SimpleQueue[Callable[[], None] | None]
+"""What a thread of its own sends, in order, so that nobody else waits for it."""
+
+
 @dataclass(order=True)
 class _Alarm:
     at_ns: int
@@ -122,23 +128,23 @@ class Station:
         self._records: list[tuple[int, int, int, int, int, int]] = []
         self._free_ns: dict[str, int] = {}
         self._jobs: queue.SimpleQueue[tuple[Flying, int, int] | None] = queue.SimpleQueue()
-        self._outboxes: dict[str, queue.SimpleQueue[Callable[[], None] | None]] = {}
+        self._outboxes: dict[str, _Outbox] = {}
+        self._news: _Outbox = queue.SimpleQueue()
         self._alarms: list[_Alarm] = []
         self._order = itertools.count()
         self._bell = threading.Condition()
         self._closed = False
-        for work in (self._serve, self._ring):
-            self._start(work, work.__name__)
+        self._start(self._serve, "serving")
+        self._start(self._ring, "clock")
+        self._start(functools.partial(_empty, self._news), "to the controller")
 
     def close(self) -> None:
         """Let every thread end."""
-        with self._lock:
-            self._closed = True
-            boxes = list(self._outboxes.values())
         self._jobs.put(None)
-        for box in boxes:
+        for box in (*self._outboxes.values(), self._news):
             box.put(None)
         with self._bell:
+            self._closed = True
             self._bell.notify()
 
     # What the controller says.
@@ -165,6 +171,10 @@ class Station:
                 keep=keep,
                 last_step=schedule.last_step(self.device),
             )
+            for device in schedule.devices:
+                if device != self.device and device not in self._outboxes:
+                    box = self._outboxes[device] = queue.SimpleQueue()
+                    self._start(functools.partial(_empty, box), f"to {device}")
         self._pool = frame.integer("pool", 1)
         self._keep_every = frame.integer("keep_every", 1)
 
@@ -238,7 +248,8 @@ class Station:
         if index > request.traffic.last_step:
             self._drop(request)
         if index == len(schedule.steps):
-            self._control.send({"kind": "done", **identity, "at_ns": self._now_ns()})
+            done = {"kind": "done", **identity, "at_ns": self._now_ns()}
+            self._news.put(functools.partial(self._control.send, done))
             return
         step = schedule.steps[index]
         if step.actor != self.device:
@@ -276,6 +287,7 @@ class Station:
 
     def _serve(self) -> None:
         """Serve stage jobs one at a time, in the order in which they became ready."""
+        _let_others_first()
         while (job := self._jobs.get()) is not None:
             request, index, ready_ns = job
             step = request.traffic.schedule.steps[index]
@@ -361,14 +373,7 @@ class Station:
 
     def _post(self, target: str, send: Callable[[], None]) -> None:
         """Have something sent to a peer, in order, by that peer's thread."""
-        with self._lock:
-            if self._closed:
-                return
-            box = self._outboxes.get(target)
-            if box is None:
-                box = self._outboxes[target] = queue.SimpleQueue()
-                self._start(lambda: _empty(box), f"to {target}")
-        box.put(send)
+        self._outboxes[target].put(send)
 
     def _at(self, at_ns: int, act: Callable[[], None]) -> None:
         with self._bell:
@@ -398,7 +403,20 @@ def sleep_until(deadline_ns: int) -> None:
         time.sleep(left * 1e-9)
 
 
-def _empty(box: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+def _let_others_first() -> None:
+    """Where this process has a real-time priority, lower this thread's by one.
+
+    The threads that pass requests on need an instant only, the one that computes all it can get:
+    at the same priority it would make them wait.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    if policy in (os.SCHED_FIFO, os.SCHED_RR) and priority > 1:
+        os.sched_setscheduler(0, policy, os.sched_param(priority - 1))
+
+
+def _empty(box: _Outbox) -> None:
     while (send := box.get()) is not None:
         send()
 
