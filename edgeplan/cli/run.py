@@ -21,12 +21,13 @@ from edgeplan.cli.options import (
     threads_option,
 )
 from edgeplan.cli.output import clean_text, json_text, note, print_json, write_text
-from edgeplan.model.errors import Fault, InputError
+from edgeplan.model.errors import Fault, InputError, InterruptedRunError
 
 if TYPE_CHECKING:
     from edgeplan.execution.addresses import WorkerAddress
     from edgeplan.instances.instance import Instance
     from edgeplan.model.plan import Plan
+    from edgeplan.model.problem import Problem
 
 REPORT_FORMAT = "edgeplan-run"
 ONE_AT_A_TIME = 20
@@ -199,13 +200,24 @@ def _under_load(
     )
     for warning in report.warnings:
         note(f"warning: {warning}")
-    loaded = under_load(read.problem, rate)
-    # The requests are played once more, at random and many: what the arrivals of this run and
-    # the machine add to the plan's times shows beside it.
+    return report.as_json(_simulated(under_load(read.problem, rate), plan, common))
+
+
+def _simulated(
+    problem: Problem, plan: Plan, common: _Common
+) -> Mapping[str, Mapping[str, Any]] | None:
+    """Return a simulation's figures by stream: what random arrivals do, without this machine."""
     from edgeplan.simulation import simulate
 
-    played = simulate(loaded, plan, requests=SIMULATED, seed=common["seed"]).as_json()
-    return report.as_json({stream["name"]: stream for stream in played["streams"]})
+    if common["stop"]():
+        return None
+    try:
+        found = simulate(
+            problem, plan, requests=SIMULATED, seed=common["seed"], stop=common["stop"]
+        ).as_json()
+    except InterruptedRunError:  # what was measured is kept all the same
+        return None
+    return {stream["name"]: stream for stream in found["streams"]}
 
 
 def _addresses(file: Path) -> Mapping[str, WorkerAddress]:

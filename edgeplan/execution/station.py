@@ -279,9 +279,9 @@ class Station:
         def send() -> None:
             began_ns = start_ns or self._now_ns()
             self._note(request, index, ready_ns=ready_ns, start_ns=began_ns)
-            self._channel_to(step.target).send(header, tensors)
             if last:
                 self._drop(request)
+            self._channel_to(step.target).send(header, tensors)
 
         self._post(step.target, send)
 
