@@ -11,6 +11,7 @@ request takes follows from its number, and times stay here until they are asked 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import heapq
 import itertools
@@ -411,9 +412,10 @@ def _let_others_first() -> None:
     """
     if not hasattr(os, "sched_getscheduler"):
         return
-    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
-    if policy in (os.SCHED_FIFO, os.SCHED_RR) and priority > 1:
-        os.sched_setscheduler(0, policy, os.sched_param(priority - 1))
+    with contextlib.suppress(OSError):  # where the system forbids it, it stays as it is
+        policy, priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+        if policy in (os.SCHED_FIFO, os.SCHED_RR) and priority > 1:
+            os.sched_setscheduler(0, policy, os.sched_param(priority - 1))
 
 
 def _empty(box: _Outbox) -> None:
