@@ -309,8 +309,11 @@ def measure(
         )
         _tell(found[-1])
     quiet = [each for each in found if each.others <= given.quiet]
-    print(f"  {len(quiet)} of {len(found)} runs were quiet{'' if quiet else ': all are counted'}")
     kept = quiet or found
+    print(
+        f"  counted: {len(kept)} of {len(found)} runs; in {len(quiet)} others took at most "
+        f"{given.quiet:.0%} of the cores"
+    )
     _stages(kept)
     played = simulated(loaded, plan)
     print(_HEADER)
