@@ -30,6 +30,7 @@ from edgeplan.model.problem import Problem
 from edgeplan.model.queueing import QueueKey
 from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
 from edgeplan.solvers.queueing.at_levels import program_at, unit_of
+from edgeplan.solvers.queueing.by_sets import bound_by_sets
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.queueing.descent import Descent
 from edgeplan.solvers.queueing.fractions import ROUNDING, deal_streams
@@ -38,6 +39,7 @@ from edgeplan.solvers.queueing.plans import plan_from, plan_of, values_of
 from edgeplan.solvers.queueing.prices import Steepness
 from edgeplan.solvers.queueing.pricing import own_scores, scores
 from edgeplan.solvers.queueing.refinement import around_plan, first_levels, where_rounded
+from edgeplan.solvers.queueing.set_bound import ROUNDING as SET_ROUNDING
 from edgeplan.solvers.queueing.shifting import shifted
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 from edgeplan.solvers.route_lists import count_routes
@@ -178,6 +180,14 @@ class Queueing:
                 "is convex in the fractions, and above its tangent at the best of them",
                 tolerances=(("rounding", ROUNDING),),
             )
+        if run.bound <= run.by_sets:
+            return Certificate(
+                basis="claimed",
+                witnesses=("queueing 1",),
+                bounded="these profiles and their cuts, each queue's cheapest set of routes at "
+                "prices between queues; waits rounded down to levels",
+                tolerances=(("rounding", SET_ROUNDING),),
+            )
         count = sum(len(levels) for levels in run.levels.waits.values())
         level = (
             f"; waits rounded down to {count} levels of {len(run.levels.waits)} queues"
@@ -211,6 +221,7 @@ class _Run:
     levels: Levels = field(default_factory=Levels)
     message: str = ""
     tangent: float = -math.inf
+    by_sets: float = -math.inf
 
     def work(self, start: Plan | None) -> tuple[Stop, bool]:
         """Search; return why it stopped, and whether there is no plan."""
@@ -236,6 +247,8 @@ class _Run:
         else:
             self.deal(start)
         self.raise_bound(self.floor())
+        if self.descent is not None and self.plan is not None and self.problem.waiting != "none":
+            self.bound_by_sets(self.descent)
         if self.closed():
             return Stop.COMPLETED, False
         allowed = self.options.gap * abs(self.price) if self.plan is not None else math.inf
@@ -309,6 +322,27 @@ class _Run:
         if len(most_routes) == len(routes.groups) and floor > self.bound:
             self.raise_bound(floor)
             self.tangent = self.bound
+
+    def bound_by_sets(self, descent: Descent) -> None:
+        """Bound by sets of routes at each queue; take the plans that come of it."""
+
+        def report(bound: float) -> None:
+            if bound > self.bound:
+                self.raise_bound(bound)
+                self.by_sets = self.bound
+
+        descent.ends = math.inf
+        self.spot = bound_by_sets(
+            self.searched,
+            self.routes,
+            descent,
+            self.spot,
+            unit=self.unit,
+            target=self.target,
+            over=lambda: self.clock.over is not None,
+            report=report,
+            offer=lambda spot: self.offer(self._plan_at(spot)),
+        )
 
     # -- bounds ------------------------------------------------------------------
 

@@ -1,0 +1,345 @@
+r"""A bound from sets of routes: each queue on its own, and prices between them.
+
+Dantzig–Wolfe: a column of the master is a set of routes at one queue with its exact price
+(replicas, waits); each stream takes a route, and a route with several such queues is in a set at
+each of them. Any multipliers give a bound: π for a stream, γ for a route at a queue,
+
+.. math::
+    \sum_s n_s \pi_s + \sum_q \min_{U} \Bigl( p_q(U) - \sum_{r \in U} \gamma_{q,r} \Bigr)
+    + \sum_s n_s \min\bigl(0, \min_r c_r + \sum_q \gamma_{q,r} - \pi_s\bigr),
+
+with whole sets U (`queue_sets`), which is what makes it stronger than the program by levels: a
+stream cannot be spread over queues to thin out the load. Limits other than utilisation caps are
+left out, and waits at queues that are left out as well: it bounds the problem without them. A
+route at one such queue only needs no multiplier of its own, π − c does.
+
+Multipliers come from the master's duals, smoothed (Wentges, International Transactions in
+Operational Research 4, 1997; Pessoa et al., INFORMS Journal on Computing 30, 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeplan.model.formulation.queueing import Columns
+from edgeplan.model.formulation.queueing.sets import Floats, Ints
+from edgeplan.model.problem import Problem
+from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE, quiet_highs
+from edgeplan.solvers.queueing.queue_sets import QueueSets
+
+COARSE, FINE = 1.03, 1.002
+"""Ratio of one level to the next, in the search for sets and in the bound."""
+FIRST_ACTIVE = 6
+"""Routes of a stream with several queues that the master has at first."""
+FINE_EVERY = 25
+"""Rounds after which the bound is taken at fine levels."""
+CLOSE = 0.02
+"""The master is solved when it is that share of the gap above the bound."""
+ROUNDING = 1e-9
+"""Taken off the bound, relatively."""
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """Prices between queues, in the program's unit.
+
+    Parameters
+    ----------
+    group
+        By group of streams: π.
+    queue
+        By queue, and by its routes: γ.
+    """
+
+    group: Floats
+    queue: tuple[Floats, ...]
+
+    def mixed(self, other: Multipliers, share: float) -> Multipliers:
+        """Return so much of these and the rest of others."""
+        return Multipliers(
+            share * self.group + (1 - share) * other.group,
+            tuple(
+                share * a + (1 - share) * b for a, b in zip(self.queue, other.queue, strict=True)
+            ),
+        )
+
+
+class SetBound:
+    """The master, its sets and its multipliers.
+
+    Parameters
+    ----------
+    problem, columns
+        What is bounded; all columns are whole.
+    queues
+        Queues whose waits and caps count.
+    unit
+        Price per unit.
+    over
+        Says when to end.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        columns: Columns,
+        queues: Sequence[int],
+        unit: float,
+        over: Callable[[], bool],
+    ) -> None:
+        self.columns, self.unit, self.over = columns, unit, over
+        self.queues = [QueueSets(problem, columns, q) for q in queues]
+        met = np.zeros(len(columns), dtype=np.int64)
+        np.add.at(met, columns.column[np.isin(columns.queue, list(queues))], 1)
+        self.direct = met == 1
+        self.active = np.zeros(len(columns), dtype=bool)
+        self.cost = columns.objective / unit
+        self.link_row: dict[tuple[int, int], int] = {}
+        self.known: set[tuple[int, int, tuple[tuple[int, int], ...]]] = set()
+        # What a column of the master stands for: a route, or queue, columns, numbers, replicas.
+        self.route_of: dict[int, int] = {}
+        self.set_of: dict[int, tuple[int, Ints, Ints, int]] = {}
+        self.best, self.master = -math.inf, math.inf
+        self.short = np.zeros(len(columns))
+        highs = quiet_highs()
+        highs.setOptionValue("threads", 1)
+        highs.setOptionValue("dual_feasibility_tolerance", FEASIBILITY_TOLERANCE)
+        nothing = np.zeros(0, dtype=np.int32), np.zeros(0)
+        for size in columns.sizes:
+            highs.addRow(float(size), math.inf, 0, *nothing)
+        for _ in self.queues:
+            highs.addRow(-math.inf, 1.0, 0, *nothing)
+        self.highs: Any = highs
+        self.rows, self.count = len(columns.groups) + len(self.queues), 0
+
+    # -- the master ------------------------------------------------------------------
+
+    def _add(self, cost: float, entries: dict[int, float]) -> int:
+        self.highs.addCol(
+            cost,
+            0.0,
+            math.inf,
+            len(entries),
+            np.array(list(entries), dtype=np.int32),
+            np.array(list(entries.values())),
+        )
+        self.count += 1
+        return self.count - 1
+
+    def activate(self, routes: Ints) -> None:
+        """Take routes with several queues, or none, into the master."""
+        for r in routes[~self.active[routes] & ~self.direct[routes]]:
+            self.active[r] = True
+            entries = {int(self.columns.group[r]): 1.0}
+            for i, queue in enumerate(self.queues):
+                if queue.position[r] >= 0:
+                    self.highs.addRow(0.0, math.inf, 0, np.zeros(0, np.int32), np.zeros(0))
+                    self.link_row[int(r), i] = self.rows
+                    entries[self.rows] = -1.0
+                    self.rows += 1
+            self.route_of[self._add(float(self.cost[r]), entries)] = int(r)
+
+    def add_set(self, i: int, columns: Ints, numbers: Ints, replicas: int) -> None:
+        """Take a set of routes at a queue into the master."""
+        if not len(columns):
+            return
+        key = (i, replicas, tuple(sorted(zip(columns.tolist(), numbers.tolist(), strict=True))))
+        if key in self.known:
+            return
+        self.known.add(key)
+        price = self.queues[i].exact(columns, numbers, replicas) / self.unit
+        if not math.isfinite(price):
+            return
+        self.activate(columns)
+        entries = {len(self.columns.groups) + i: 1.0}
+        for r, n in zip(columns.tolist(), numbers.tolist(), strict=True):
+            row = int(self.columns.group[r]) if self.direct[r] else self.link_row[r, i]
+            price += float(self.cost[r]) * n if self.direct[r] else 0.0
+            entries[row] = entries.get(row, 0.0) + n
+        self.set_of[self._add(price, entries)] = (i, columns, numbers, replicas)
+
+    def add_plan(self, value: Floats, replicas: Ints) -> None:
+        """Take the sets of a plan into the master: how often each column, replicas by queue."""
+        taken = np.flatnonzero(value > 0.5)
+        self.activate(taken)
+        for i, queue in enumerate(self.queues):
+            here = taken[queue.position[taken] >= 0]
+            numbers = np.round(value[here]).astype(np.int64)
+            self.add_set(i, here, numbers, int(replicas[queue.index]))
+
+    # -- multipliers ------------------------------------------------------------------
+
+    def guess(self, wait: Floats, rest: Floats, waiting: Floats) -> Multipliers:
+        """Return multipliers by what routes add to waits, at a plan's loads of the queues.
+
+        Parameters
+        ----------
+        wait, rest, waiting
+            By queue: mean wait, replicas × (1 − ρ), and price of a second of waiting.
+        """
+        total, gamma = self.cost.copy(), []
+        for queue in self.queues:
+            q = queue.index
+            others = waiting[q] / rest[q] * (queue.moment / 2 + wait[q] * queue.busy)
+            gamma.append((queue.waiting * wait[q] + others) / self.unit)
+            total[queue.column] += gamma[-1]
+        pi = np.full(len(self.columns.groups), np.inf)
+        np.minimum.at(pi, self.columns.group, total)
+        order = np.lexsort((total, self.columns.group))
+        first = np.searchsorted(self.columns.group[order], np.arange(len(pi)))
+        rank = np.arange(len(order)) - first[self.columns.group[order]]
+        self.activate(order[rank < FIRST_ACTIVE])
+        return Multipliers(pi, tuple(gamma))
+
+    def bound(self, at: Multipliers, ratio: float) -> float:
+        """Return the bound at some multipliers; the sets found join the master."""
+        pi, group = at.group, self.columns.group
+        value = float(pi @ self.columns.sizes)
+        charge = self.cost.copy()
+        for i, (queue, gamma) in enumerate(zip(self.queues, at.queue, strict=True)):
+            direct, active = self.direct[queue.column], self.active[queue.column]
+            free = queue.free(ratio) / self.unit
+            worth = np.where(
+                direct,
+                pi[group[queue.column]] - self.cost[queue.column],
+                np.where(active, gamma, free),
+            )
+            charge[queue.column] += np.where(direct, 0.0, worth)
+            # One that is not in the master is worth just so much that no set wants it.
+            least, sets = queue.cheapest(np.where(direct | active, worth, 0.0) * self.unit, ratio)
+            value += least / self.unit
+            for columns, numbers, replicas in sets[-3:]:
+                self.add_set(i, columns, numbers, replicas)
+        self.short = np.where(self.direct, 0.0, charge - pi[group])
+        lowest = np.zeros(len(pi))
+        np.minimum.at(lowest, group, self.short)
+        value += float(lowest @ self.columns.sizes)
+        return value * self.unit * (1 - ROUNDING)
+
+    def _duals(self, before: Multipliers) -> Multipliers | None:
+        self.highs.run()
+        if self.highs.getModelStatus() != _optimal():
+            return None
+        self.master = self.highs.getInfo().objective_function_value * self.unit
+        dual = np.array(self.highs.getSolution().row_dual)
+        gamma = [each.copy() for each in before.queue]
+        for (r, i), row in self.link_row.items():
+            gamma[i][self.queues[i].position[r]] = dual[row]
+        return Multipliers(dual[: len(self.columns.groups)], tuple(gamma))
+
+    def run(
+        self,
+        start: Multipliers,
+        price: float,
+        target: float,
+        report: Callable[[float], None],
+        rounds: int = 600,
+    ) -> float:
+        """Improve multipliers until the bound reaches the target.
+
+        Parameters
+        ----------
+        start
+            Multipliers to begin from.
+        price, target
+            A plan's price, and the bound that would do.
+        report
+            Told the bound now and then.
+        rounds
+            Most times that the master is solved.
+
+        Returns
+        -------
+        float
+            The best bound.
+        """
+        center, share, value = start, 0.8, self.bound(start, COARSE)
+        self._fine(center, report)
+        for number in range(1, rounds + 1):
+            if self.over() or self.best >= target:
+                break
+            duals = self._duals(center)
+            if duals is None or self.master - value < CLOSE * max(price - target, 1e-12):
+                break
+            before = self.count
+            tried = center.mixed(duals, share)
+            found = self.bound(tried, COARSE)
+            self.activate(self._joining())
+            if found > value:
+                value, center = found, tried
+                share = min(share + 0.02, 0.95)
+            elif self.count == before:
+                if share <= 0:
+                    break
+                share = max(share - 0.3, 0.0)
+            else:
+                share = max(share - 0.1, 0.0)
+            if number % FINE_EVERY == 0:
+                self._fine(center, report)
+        self._fine(center, report)
+        if not self.over() and self.best < target and (duals := self._duals(center)) is not None:
+            self._fine(duals, report)
+        return self.best
+
+    def _fine(self, at: Multipliers, report: Callable[[float], None]) -> None:
+        self.best = max(self.best, self.bound(at, FINE))
+        report(self.best)
+
+    def _joining(self) -> Ints:
+        """Return routes that ought to be in the master: of each group the two that miss it most."""
+        low = np.flatnonzero((self.short < -1e-9) & ~self.active & ~self.direct)
+        order = low[np.lexsort((self.short[low], self.columns.group[low]))]
+        group = self.columns.group[order]
+        return order[np.arange(len(order)) - np.searchsorted(group, group) < 2]
+
+    # -- plans ------------------------------------------------------------------
+
+    def usage(self) -> Floats:
+        """Return how often the master's relaxation takes each column."""
+        return self._usage(np.array(self.highs.getSolution().col_value))
+
+    def _usage(self, x: Floats) -> Floats:
+        found = np.zeros(len(self.columns))
+        for column, r in self.route_of.items():
+            found[r] += x[column]
+        for column, (_, routes, numbers, _) in self.set_of.items():
+            direct = self.direct[routes]
+            found[routes[direct]] += x[column] * numbers[direct]
+        return found
+
+    def whole(self, seconds: float) -> tuple[Floats, dict[int, int]] | None:
+        """Return the best plan made of whole sets of the master: columns, replicas by queue."""
+        import highspy
+
+        highs = self.highs
+        every = np.arange(self.count, dtype=np.int32)
+        kind = np.full(self.count, int(highspy.HighsVarType.kInteger), dtype=np.uint8)
+        highs.changeColsIntegrality(self.count, every, kind)
+        highs.setOptionValue("time_limit", highs.getRunTime() + seconds)
+        highs.setOptionValue("mip_rel_gap", 1e-4)
+        highs.run()
+        found = None
+        if highs.getInfo().primal_solution_status == 2:
+            x = np.round(np.array(highs.getSolution().col_value))
+            replicas = {
+                self.queues[i].index: c
+                for column, (i, _, _, c) in self.set_of.items()
+                if x[column] > 0.5
+            }
+            found = self._usage(x), replicas
+        highs.changeColsIntegrality(
+            self.count, every, np.full(self.count, int(highspy.HighsVarType.kContinuous), np.uint8)
+        )
+        highs.setOptionValue("time_limit", math.inf)
+        return found
+
+
+def _optimal() -> Any:
+    import highspy
+
+    return highspy.HighsModelStatus.kOptimal
