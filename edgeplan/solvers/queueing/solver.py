@@ -154,7 +154,7 @@ class Queueing:
                 why, infeasible = ended.stop, False
             except KeyboardInterrupt:
                 why, infeasible = Stop.INTERRUPTED, False
-        bound = run.bound if math.isfinite(run.bound) else None
+        bound = run.bound if math.isfinite(run.bound) and not infeasible else None
         claims = infeasible or bound is not None
         return SolverResult(
             stop=why,
