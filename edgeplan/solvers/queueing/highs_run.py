@@ -218,10 +218,7 @@ def solve(
         x = np.array(highs.getSolution().col_value)
         objective = unit * float(program.cost @ x)
     stops = {kinds.kOptimal: Stop.COMPLETED, kinds.kTimeLimit: Stop.TIME_LIMIT}
-    why = stops.get(status)
-    if why is None:
-        ended = clock.over
-        why = Stop.COMPLETED if reached.is_set() else Stop.FAILED if ended is None else ended
+    why = stops.get(status, Stop.COMPLETED if reached.is_set() else _reason(clock))
     bound = _finite(info.mip_dual_bound, unit)
     if objective is not None and bound is not None and bound > objective * (1 + 1e-6) + 1e-9 * unit:
         return Outcome(Stop.FAILED, x, objective, message="HiGHS's bound is above its solution")
@@ -318,6 +315,11 @@ def _wait(
     tell()
     if failure:
         raise SolverError(f"HiGHS failed: {failure[0]}") from failure[0]
+
+
+def _reason(clock: Clock) -> Stop:
+    """Return why a run ended that came to no end of its own."""
+    return clock.over or Stop.FAILED
 
 
 def _finite(value: float, unit: float) -> float | None:

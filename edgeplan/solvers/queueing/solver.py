@@ -32,7 +32,7 @@ from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
 from edgeplan.solvers.queueing.at_levels import program_at, unit_of
 from edgeplan.solvers.queueing.by_sets import bound_by_sets
 from edgeplan.solvers.queueing.columns import columns
-from edgeplan.solvers.queueing.descent import Descent
+from edgeplan.solvers.queueing.descent import Descent, Spot
 from edgeplan.solvers.queueing.fractions import ROUNDING, deal_streams
 from edgeplan.solvers.queueing.highs_run import Clock, Outcome, Relaxation, relax, solve
 from edgeplan.solvers.queueing.plans import plan_from, plan_of, values_of
@@ -49,6 +49,8 @@ FIRST_ROUTES = 5
 """Routes of a group in the first relaxation."""
 PRICED_IN = 5
 """Routes of a group that are priced in at a time."""
+ROUND_OFF_SECONDS = 1.0
+"""Longest local search from a relaxation's solution."""
 SEARCH_SHARE = 0.15
 """Share of the time limit for the local search before the first bound."""
 
@@ -155,7 +157,7 @@ class Queueing:
                 why, infeasible = ended.stop, False
             except KeyboardInterrupt:
                 why, infeasible = Stop.INTERRUPTED, False
-        bound = run.bound if math.isfinite(run.bound) else None
+        bound = run.bound if math.isfinite(run.bound) and not infeasible else None
         claims = infeasible or bound is not None
         return SolverResult(
             stop=why,
@@ -288,10 +290,36 @@ class _Run:
         self.spot = spot
         self.offer(self._plan_at(spot))
 
-    def _plan_at(self, spot: object) -> Plan:
+    def _plan_at(self, spot: Spot) -> Plan:
         assert self.descent is not None
-        values, replicas = self.descent.route_values(spot)  # type: ignore[arg-type]
+        values, replicas = self.descent.route_values(spot)
         return plan_from(self.problem, self.routes, values, replicas)
+
+    def round_off(self, program: Program, relaxation: Relaxation, active: Ints) -> None:
+        """Look for a plan by local search from where a relaxation has most of each stream."""
+        descent = self.descent
+        if descent is None:
+            return
+        f = program.variables
+        column = np.zeros(len(descent.members), dtype=np.int64)
+        left = relaxation.x[f["route"]].copy()
+        for member, g in enumerate(descent.members):
+            own = np.flatnonzero(self.routes.group[active] == g)
+            best = own[int(left[own].argmax())]
+            left[best] -= 1
+            column[member] = active[best]
+        replicas = self.spot.replicas.copy()
+        share = relaxation.x[f["count"]]
+        for q in range(len(replicas)):
+            known = [i for i, (queue, _) in enumerate(f.sets.counts) if queue == q]
+            replicas[q] = f.sets.counts[max(known, key=lambda i: float(share[i]))][1]
+        spot = Spot(column, replicas)
+        spot.price = descent.priced(spot)
+        descent.ends = min(time.monotonic() + ROUND_OFF_SECONDS, self.clock.ends)
+        spot = descent.improve(spot, 10)
+        if spot.price < self.spot.price:
+            self.spot = spot
+            self.offer(self._plan_at(spot))
 
     def improve(self, plan: Plan) -> Plan:
         """Take a plan with its fractions shifted for the better; return it."""
@@ -484,6 +512,7 @@ class _Run:
             if relaxation is None:
                 return np.arange(len(self.routes))
             value = relaxation.value * self.unit
+            self.round_off(program, relaxation, active)
             self.raise_bound(min(value, self.target()))
             if self.closed() or self.clock.over is not None:
                 return active

@@ -125,7 +125,7 @@ def within(f: Variables) -> Rows:
     """
     sets = f.sets
     _, state = sets.pairs
-    used = f.factors.any(axis=2)
+    used = np.abs(f.factors).sum(axis=2) > 0
     number = np.cumsum(used.ravel()).reshape(used.shape) - 1
     labels = [(*sets.state[index], level) for index, level in zip(*np.nonzero(used), strict=True)]
     rows = Rows(labels, upper=0.0)
