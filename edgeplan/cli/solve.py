@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from edgeplan.solvers.result import Progress
 
 SOLVERS = (
-    "highs", "enumerate", "chain", "mincut", "ideals", "cp-sat", "scip", "cbc", "gurobi", "greedy",
+    "highs", "enumerate", "chain", "mincut", "ideals", "cp-sat", "scip", "cbc", "gurobi",
+    "queueing", "greedy",
 )  # fmt: skip
 """Names of the registry, for the help, which is printed without importing it."""
 

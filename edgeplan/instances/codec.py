@@ -24,6 +24,8 @@ from edgeplan.model.errors import Fault, InputError
 
 _T = TypeVar("_T")
 _MAX_FAULTS = 100
+_WHOLE = r"[1-9][0-9]{0,8}"
+"""Keys of objects that are whole numbers: one way to write each."""
 
 
 class _Bad:
@@ -91,7 +93,8 @@ def _decoder(hint: object) -> _Decoder:
         args = get_args(hint)
         return _list(args[0]) if args[-1] is Ellipsis else _fixed(args)
     if origin is Mapping or origin is dict:
-        return _mapping(get_args(hint)[1])
+        key, item = get_args(hint)
+        return _mapping(item, numbered=key is int)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _dataclass(hint)
     scalars: dict[object, _Decoder] = {str: _text, int: _integer, float: _number, bool: _boolean}
@@ -160,13 +163,24 @@ def _fixed(items: tuple[object, ...]) -> _Decoder:
     return decoder
 
 
-def _mapping(item: object) -> _Decoder:
-    decode_item = _decoder(item)
+def _mapping(item: object, *, numbered: bool) -> _Decoder:
+    """Return a decoder of objects; the keys of one that is numbered are whole numbers."""
 
     def decoder(value: object, place: Place, faults: _Faults) -> object:
         if not isinstance(value, dict):
             return _expect(place, faults, "an object", value)
-        return {key: decode_item(entry, (*place, key), faults) for key, entry in value.items()}
+        if numbered:
+            faults += [
+                Fault(show_place((*place, key)), "the key must be a whole number, like 8")
+                for key in value
+                if not re.fullmatch(_WHOLE, key)
+            ]
+        decode_item = _decoder(item)
+        return {
+            int(key) if numbered else key: decode_item(entry, (*place, key), faults)
+            for key, entry in value.items()
+            if not numbered or re.fullmatch(_WHOLE, key)
+        }
 
     return decoder
 
@@ -244,10 +258,11 @@ def _encoder(hint: object) -> _Encoder:
             for encode_one, item in zip(encoders, cast("tuple[object]", value), strict=True)
         ]
     if origin is Mapping or origin is dict:
-        encode_entry = _encoder(get_args(hint)[1])
+        # An entry's encoder is found only when there is one: a type may hold its own type.
+        entry = cast("Hashable", get_args(hint)[1])
         return lambda value: {
-            str(key): encode_entry(item)
-            for key, item in cast("Mapping[str, object]", value).items()
+            str(key): _encoder(entry)(item)
+            for key, item in cast("Mapping[object, object]", value).items()
         }
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         parts = {name: _encoder(part) for name, part in _hints(hint).items()}
@@ -290,9 +305,11 @@ def _schema(hint: object, definitions: dict[str, object]) -> dict[str, object]:
             "maxItems": len(args),
         }
     if origin is Mapping or origin is dict:
+        key, item = get_args(hint)
         return {
             "type": "object",
-            "additionalProperties": _schema(get_args(hint)[1], definitions),
+            **({"propertyNames": {"pattern": f"^{_WHOLE}$"}} if key is int else {}),
+            "additionalProperties": _schema(item, definitions),
         }
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if hint.__name__ not in definitions:

@@ -59,10 +59,33 @@ def fingerprint(problem: Problem) -> str:
     Equal problems have equal fingerprints, whatever their name and however they were written;
     the order of devices, links and streams counts.
     """
-    tree = encode(problem)
+    tree = _without_later(encode(problem))
+    assert isinstance(tree, dict)
     del tree["name"]
     text = json.dumps(tree, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_LATER: Mapping[str, Plain] = {
+    "arrival_cv2": 1.0,
+    "batches": {},
+    "dispatch": "random",
+    "max_batch": 1,
+    "max_replicas": None,
+    "tail_deadlines": [],
+}
+"""Fields that problems did not have at first, with the defaults that say the same."""
+
+
+def _without_later(tree: Plain) -> Plain:
+    """Leave out later fields at their defaults: plans of old still are of the same problem."""
+    if isinstance(tree, dict):
+        return {
+            key: _without_later(value)
+            for key, value in tree.items()
+            if key not in _LATER or value != _LATER[key]
+        }
+    return [_without_later(item) for item in tree] if isinstance(tree, list) else tree
 
 
 def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
@@ -113,6 +136,22 @@ def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
         raise InputError(faults)
     same = None if problem is None or not print_ else print_ == fingerprint(problem)
     return PlanFile(plan, name, print_, about, claim, multipliers, same)
+
+
+def _plan_tree(plan: Plan) -> dict[str, Plain]:
+    """Return a plan's fields; what is as always is left out, as it was in files of old."""
+    tree = encode(plan)
+    if not plan.replicas:
+        del tree["replicas"]
+    routes = tree["routes"]
+    assert isinstance(routes, dict)
+    for stated in routes.values():
+        assert isinstance(stated, list)
+        for route in stated:
+            assert isinstance(route, dict)
+            if route["batch"] == 1:
+                del route["batch"]
+    return tree
 
 
 def _problem_part(value: Plain, faults: list[Fault]) -> tuple[str, str]:
@@ -169,7 +208,7 @@ def write_plan(
     tree: dict[str, Plain] = {"format": PLAN_FORMAT, "version": VERSION}
     if problem is not None:
         tree["problem"] = {"name": problem.name, "fingerprint": fingerprint(problem)}
-    tree.update(encode(plan))
+    tree.update(_plan_tree(plan))
     if claim is not None:
         stated = encode(claim)
         if multipliers is not None:

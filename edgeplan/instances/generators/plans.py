@@ -22,8 +22,9 @@ def random_plan(problem: Problem, seed: int, *, stages: int | None = None) -> Pl
     Returns
     -------
     Plan
-        One route per stream, or two where the stream may be split and the coin says so. A
-        layer that no device may run is put on the origin.
+        One route per stream, or two where the stream may be split and the coin says so; sizes of
+        batches and numbers of replicas where there is a choice. A layer that no device may run is
+        put on the origin.
     """
     return draw_plan(Draw(seed), problem, stages)
 
@@ -33,7 +34,12 @@ def draw_plan(draw: Draw, problem: Problem, stages: int | None) -> Plan:
     return Plan(
         routes={
             stream.name: _random_routes(draw, problem, stream, stages) for stream in problem.streams
-        }
+        },
+        replicas={
+            device.name: draw.pick(device.replica_range)
+            for device in problem.devices
+            if len(device.replica_range) > 1
+        },
     )
 
 
@@ -45,8 +51,14 @@ def _random_routes(
     fraction = draw.uniform(0.1, 0.9)
     fractions = (fraction, 1 - fraction) if split else (1.0,)
     leader = {layer: group[0] for group in problem.groups(stream) for layer in group[1:]}
+    sizes = problem.batch_sizes(stream)
     return tuple(
-        Route(devices=_random_devices(draw, stream, allowed, leader, stages), fraction=share)
+        Route(
+            devices=_random_devices(draw, stream, allowed, leader, stages),
+            fraction=share,
+            # No choice, no draw: problems without batches get the plans that they always got.
+            batch=draw.pick(sizes) if len(sizes) > 1 else 1,
+        )
         for share in fractions
     )
 

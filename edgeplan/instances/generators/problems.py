@@ -106,10 +106,10 @@ def random_problem(
         devices=machines,
         links=random_links(draw, machines),
         streams=tuple(
-            _stream(draw, index, networks, machines, kind, splittable=splittable)
+            random_stream(draw, index, networks, machines, kind, splittable=splittable)
             for index in range(streams)
         ),
-        objective=_objective(draw),
+        objective=random_objective(draw),
         capacity="none",
     )
     if pipelined:
@@ -125,7 +125,7 @@ def _plain(kind: Kind, tight: bool) -> bool:
     return kind == "two-device" and not tight
 
 
-def _stream(
+def random_stream(
     draw: Draw,
     index: int,
     networks: tuple[Network, ...],
@@ -134,6 +134,7 @@ def _stream(
     *,
     splittable: bool,
 ) -> Stream:
+    """Return a stream without limits; see `random_problem` for the arguments."""
     network = draw.pick(networks)
     names = [layer.name for layer in network.layers]
     origin = machines[0] if draw.chance(0.85) else draw.pick(machines)
@@ -174,7 +175,8 @@ def _stream(
     )
 
 
-def _objective(draw: Draw) -> Objective:
+def random_objective(draw: Draw) -> Objective:
+    """Return an objective of latency, energy and cost, with or without denominators."""
     aggregate: Literal["mean", "total"] = "total" if draw.chance(0.4) else "mean"
     if draw.chance(0.3):
         return Objective(
