@@ -16,7 +16,7 @@ from edgeplan.cli.run import watching
 from edgeplan.model.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from edgeplan.model.evaluate import Evaluation
+    from edgeplan.model.evaluate import DeviceLoad, Evaluation, LinkLoad
     from edgeplan.model.problem import Problem
     from edgeplan.simulation import Arrivals, Simulation
 
@@ -115,9 +115,9 @@ def with_prediction(simulation: Simulation, evaluation: Evaluation) -> dict[str,
             "energy_joules": predicted.energy_joules,
             "cost_dollars": predicted.cost_dollars,
         }
-    loads = (*document["devices"], *document["links"])
-    for load, price in zip(loads, (*evaluation.devices, *evaluation.links), strict=True):
-        load["predicted"] = {
+    prices: tuple[DeviceLoad | LinkLoad, ...] = (*evaluation.devices, *evaluation.links)
+    for item, price in zip((*document["devices"], *document["links"]), prices, strict=True):
+        item["predicted"] = {
             "utilisation": price.utilisation,
             "mean_wait_seconds": price.wait_seconds,
             "basis": price.basis,

@@ -37,6 +37,15 @@ class SimulatedDeadline:
         """Whether the simulated share is large enough."""
         return self.attainment.value >= self.probability
 
+    @property
+    def margin(self) -> float:
+        """What the share has above the one required, in standard errors; −inf if unknown."""
+        over = self.attainment.value - self.probability
+        error = self.attainment.standard_error
+        if error is None or not math.isfinite(over):
+            return -math.inf
+        return over / error if error else math.copysign(math.inf, over)
+
     def surely_met(self, confidence: float = 0.95) -> bool:
         """Whether it is large enough at a one-sided level of confidence."""
         return self.attainment.above(self.probability, confidence)
@@ -134,9 +143,9 @@ class SimulatedStream:
 
     @property
     def deadlines(self) -> tuple[SimulatedDeadline, ...]:
-        """Each percentile deadline on the route that meets it worst."""
+        """Each percentile deadline on the route that meets it least surely."""
         return tuple(
-            min(each, key=lambda deadline: deadline.attainment.value)
+            min(each, key=lambda deadline: deadline.margin)
             for each in zip(*(route.deadlines for route in self.routes), strict=True)
         )
 

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeplan.simulation.arrivals import Floats
+
+Flags = NDArray[np.bool_]
 
 BATCHES = 20
 """Parts of a run: few, so that each is long against the time in which a queue forgets."""
@@ -107,7 +110,7 @@ class Sample:
     def _sorted(self) -> Floats:
         return np.sort(self.seconds)
 
-    def _standard_error(self, values: Floats) -> float | None:
+    def _standard_error(self, values: Floats | Flags) -> float | None:
         size = values.size // BATCHES
         if size < LEAST_PER_BATCH:
             return None
@@ -128,7 +131,7 @@ class Sample:
         """Return the share of requests that take at most so many seconds."""
         if not self.seconds.size:
             return Estimate(math.nan, None)
-        inside = (self.seconds <= limit).astype(np.float64)
+        inside = self.seconds <= limit
         value, error = float(inside.mean()), self._standard_error(inside)
         if error is not None and value in (0.0, 1.0):
             # None of n: the rule of three bounds the share by 3 / n.
@@ -141,7 +144,7 @@ class Sample:
             return Percentile(probability, math.nan, None, None)
         value = self._quantile(probability)
         assert value is not None
-        error = self._standard_error((self.seconds <= value).astype(np.float64))
+        error = self._standard_error(self.seconds <= value)
         if error is None:
             return Percentile(probability, value, None, None)
         half = student(1 - (1 - CONFIDENCE) / 2) * error

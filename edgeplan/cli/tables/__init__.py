@@ -1,5 +1,6 @@
 """Everything that is printed for people, by what it shows."""
 
+from edgeplan.cli.tables.agreements import agreement
 from edgeplan.cli.tables.baselines import comparison, load_sweep
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
 from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
@@ -12,6 +13,7 @@ from edgeplan.cli.tables.simulations import simulation
 from edgeplan.cli.tables.table import console, facts, say, show
 
 __all__ = [
+    "agreement",
     "catalogue",
     "catalogue_entry",
     "certified",

@@ -18,7 +18,6 @@ from edgeplan.simulation.simulation import (
     Simulation,
 )
 
-
 MEDIAN = 0.5
 """The percentile that nobody predicts."""
 
@@ -51,7 +50,7 @@ def simulation(found: Simulation, evaluation: Evaluation) -> None:
         "simulated mean, by batch means. in time: the share of simulated requests.",
     )  # fmt: skip
     show(
-        "Percentiles (simulated; predicted: an upper bound for the slowest route)",
+        "Percentiles (simulated, beside what is predicted for the slowest route)",
         ("stream", ">p50", ">p95", ">predicted p95", ">p99", ">predicted p99", "?prediction is"),
         (
             (
@@ -68,6 +67,7 @@ def simulation(found: Simulation, evaluation: Evaluation) -> None:
             )
             for stream, price in pairs
         ),
+        footer="safe: an upper bound; estimated: none, the simulation decides.",
     )
     deadlines = [(stream, item) for stream in found.streams for item in stream.deadlines]
     if deadlines:
