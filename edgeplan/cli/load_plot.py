@@ -70,12 +70,14 @@ def draw(by: str, found: Sequence[tuple[float, Comparison]], path: Path) -> None
 
     mpl.use("Agg")
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     # The same picture from the same numbers, and text as text.
     with mpl.rc_context({"svg.hashsalt": "edgeplan", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        figure = Figure(figsize=(7.2, 4.8), layout="constrained")
         axes = figure.add_subplot()
-        for names, line, points in _curves(found):
+        curves = list(_curves(found))
+        for names, line, points in curves:
             colour = COLOURS.get(names[-1], "#000000")
             thick = 2.0 if "plan" in names else 1.1
             axes.plot(*zip(*line, strict=True), color=colour, lw=thick, label=", ".join(names))
@@ -95,10 +97,18 @@ def draw(by: str, found: Sequence[tuple[float, Comparison]], path: Path) -> None
         axes.set_ylabel("mean latency (ms)")
         axes.set_title(found[0][1].problem.name if found else "", fontsize=9)
         axes.grid(True, which="both", lw=0.3, alpha=0.5)
+        means = [y for _, line, points in curves for y in (*(y for _, y in line), *_means(points))]
+        if means:  # long error bars are cut
+            axes.set_ylim(min(means) / 1.3, max(means) * 1.3)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
-        axes.legend(
-            title="lines: predicted; points: simulated, ± 95 %", fontsize=8, title_fontsize=8
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        figure.legend(
+            loc="outside lower center",
+            ncols=2,
+            title="lines: predicted; points: simulated, ± 95 %",
+            fontsize=8,
+            title_fontsize=8,
         )
         buffer = io.BytesIO()
         kind = path.suffix.lower().removeprefix(".")
@@ -138,6 +148,10 @@ def _point(load: float, each: Compared) -> Point | None:
         return None
     width = None if run.half_width is None else run.half_width * 1e3
     return load, run.latency_seconds * 1e3, width, each.feasible
+
+
+def _means(points: Sequence[Point]) -> list[float]:
+    return [mean for _, mean, _, _ in points]
 
 
 def _write(path: Path, data: bytes, *, text: bool) -> None:

@@ -15,13 +15,14 @@ from edgeplan.cli.tables.table import facts, say, show
 
 if TYPE_CHECKING:
     from edgeplan.comparison import Compared, Comparison
-    from edgeplan.model.evaluate import DeviceLoad, LinkLoad
+    from edgeplan.model.evaluate import DeviceLoad, Evaluation, LinkLoad
     from edgeplan.model.problem import Objective
 
 BAR_WIDTH = 24
 """Characters of the longest bar."""
 
 Unit = Callable[[float | None], str]
+Column = tuple[str, "Callable[[Compared], object]"]
 
 _UNITS: dict[str | None, Unit] = {
     "s": units.seconds,
@@ -39,23 +40,24 @@ def comparison(found: Comparison) -> None:
         found.plans,
         key=lambda each: (each.name != chosen, not each.feasible, each.price),
     )
-    objective = problem.objective
-    energy, cost = (_rank(price) for price in objective.prices[1:])
-    weighed = single_unit(objective) != "s"
-    longest = max((value for each in plans if (value := _latency(each)) < math.inf), default=0.0)
+    columns = [*_latencies(plans), *_costs(plans, problem.objective)]
     show(
         _title(found),
+        ("", "plan", *(heading for heading, _ in columns), "limits", "??bars"),
         (
-            "", "plan", ">predicted latency", "?basis", ">simulated latency", ">± 95 %",
-            "?>simulated p95", f"{energy}>predicted energy", f"{cost}>predicted cost",
-            *((">predicted objective", "?>simulated objective") if weighed else ()),
-            "??replicas", "limits", "??latency",
+            (
+                Text("✓" if each.name == chosen else "", style="bold green"),
+                each.name,
+                *(cell(each) for _, cell in columns),
+                _limits(each),
+                _bar(_latency(each), plans),
+            )
+            for each in plans
         ),
-        (_row(each, chosen, objective, longest, weighed=weighed) for each in plans),
-        footer="predicted: by the evaluator; basis: what its mean is, exact or approximate. "
-        "simulated: by discrete events; ±: half of the 95 % confidence interval. "
-        "p95: of the slowest stream.",
-    )  # fmt: skip
+        footer="predicted: by the evaluator, exact or an approximation; simulated: by discrete "
+        "events, ±: half of the 95 % confidence interval, p95: of the slowest stream. Bars: mean "
+        "latency.",
+    )
     if limits := [(each.name, each.baseline.why) for each in plans if each.baseline.why]:
         show("Limits that they break", ("plan", "what"), limits)
     if notes := list(_notes(found)):
@@ -65,28 +67,36 @@ def comparison(found: Comparison) -> None:
 
 
 def load_sweep(by: str, points: Sequence[tuple[float, Comparison]]) -> None:
-    """Print the mean latencies of every plan over the loads."""
+    """Print the mean latencies (and the objective) of every plan over the loads."""
     if not points:
         return
     names = [compared.name for compared in points[0][1].plans]
     say(_title(points[0][1]), "bold")
-    for what, latency in (("predicted", _predicted), ("simulated", _simulated)):
+    objective = points[0][1].problem.objective
+    single = single_unit(objective)
+    quantities: list[tuple[str, Unit, Callable[[Compared], float | None]]] = [
+        ("Mean latency, predicted", units.seconds, _predicted),
+        ("Mean latency, simulated", units.seconds, _simulated),
+    ]
+    if single != "s":
+        quantities.append(("Objective, predicted", _UNITS[single], _objective))
+    for what, unit, quantity in quantities:
         rows = []
         for name in names:
-            values = [_at(found, name, latency) for _, found in points]
-            if all(value is None for value in values) and what == "simulated":
+            values = [_at(found, name, quantity) for _, found in points]
+            if all(value is None for value in values):
                 continue
             cells = [
                 units.MISSING
                 if value is None
-                else units.seconds(value) + ("" if _kept(found, name) else " ✗")
+                else unit(value) + ("" if _kept(found, name) else " ✗")
                 for value, (_, found) in zip(values, points, strict=True)
             ]
             rows.append((name, *cells))
         if not rows:
             continue
         show(
-            f"Mean latency, {what}, by {by}",
+            f"{what}, by {by}",
             ("plan", *(f">{load:.3g}" for load, _ in points)),
             rows,
             footer="✗: the plan breaks a limit. –: there is none, or a queue grows without end.",
@@ -104,53 +114,78 @@ def _title(found: Comparison) -> str:
     )
 
 
-def _rank(price: float) -> str:
-    """Return how easily a column is left out: what is not minimised goes first."""
-    return "?" if price else "??"
+def _latencies(plans: Sequence[Compared]) -> Iterator[Column]:
+    """Yield the columns of latencies; without simulations those of the prediction."""
+    yield ">predicted mean", lambda each: units.seconds(_predicted(each))
+    yield "?prediction is", _basis
+    if any(each.simulated is not None for each in plans):
+        yield ">simulated mean", lambda each: units.seconds(_simulated(each))
+        yield ">± 95 %", lambda each: units.seconds(_half_width(each))
+        yield "?>simulated p95", lambda each: units.seconds(_slowest(each))
 
 
-def _row(
-    each: Compared, chosen: str | None, objective: Objective, longest: float, *, weighed: bool
-) -> Sequence[object]:
-    priced, run = each.baseline.evaluation, each.simulated
-    unit = _UNITS[single_unit(objective)]
-    kinds = [] if priced is None else dict.fromkeys(v.kind for v in priced.violations)
-    broken = " ".join(["✗", ", ".join(kinds)]).rstrip()
-    # The period is not simulated: it is the plan's own load.
-    simulated = None
-    if run is not None and priced is not None:
-        simulated = objective.value(
-            run.latency_seconds, run.energy_joules, run.cost_dollars, priced.period_seconds
+def _costs(plans: Sequence[Compared], objective: Objective) -> Iterator[Column]:
+    """Yield the columns of energy, cost and objective where they are more than the latency."""
+    kinds: list[tuple[str, Unit, Callable[[Evaluation], float], float]] = [
+        ("energy", units.joules, lambda priced: priced.energy_joules, objective.prices[1]),
+        ("cost", units.dollars, lambda priced: priced.cost_dollars, objective.prices[2]),
+    ]
+    for name, unit, value, price in kinds:
+        if price or any(
+            each.baseline.evaluation and value(each.baseline.evaluation) for each in plans
+        ):
+            yield f"{'?' if price else '??'}>predicted {name}", _cell(unit, value)
+    if (single := single_unit(objective)) != "s":
+        yield (
+            ">predicted objective",
+            _cell(_UNITS[single], lambda priced: priced.objective),
         )
-    values = [None if priced is None else priced.objective, simulated]
-    copies = {} if each.baseline.plan is None else each.baseline.plan.replicas
-    return (
-        Text("✓" if each.name == chosen else "", style="bold green"),
-        each.name,
-        units.seconds(_predicted(each)),
-        "" if priced is None else _basis(each),
-        units.seconds(_simulated(each)),
-        units.seconds(None if run is None else run.half_width),
-        units.seconds(_slowest(each)),
-        units.joules(None if priced is None else priced.energy_joules),
-        units.dollars(None if priced is None else priced.cost_dollars),
-        *(map(unit, values) if weighed else ()),
-        ", ".join(f"{clean_text(name, 30)} {count}" for name, count in copies.items()),
-        Text("kept", style="green") if each.feasible else Text(broken, style="red"),
-        Text(_bar(_latency(each), longest), style="cyan"),
+    if any(each.baseline.plan is not None and each.baseline.plan.replicas for each in plans):
+        yield "?replicas", _replicas
+
+
+def _cell(unit: Unit, value: Callable[[Evaluation], float]) -> Callable[[Compared], str]:
+    def cell(each: Compared) -> str:
+        priced = each.baseline.evaluation
+        return unit(None if priced is None else value(priced))
+
+    return cell
+
+
+def _replicas(each: Compared) -> str:
+    plan, priced = each.baseline.plan, each.baseline.evaluation
+    if plan is None or priced is None:
+        return ""
+    return ", ".join(
+        f"{clean_text(load.name, 30)} {load.replicas}"
+        for load in priced.devices
+        if load.on and load.name in plan.replicas
     )
+
+
+def _limits(each: Compared) -> Text:
+    if each.feasible:
+        return Text("kept", style="green")
+    priced = each.baseline.evaluation
+    kinds = [] if priced is None else dict.fromkeys(v.kind for v in priced.violations)
+    return Text(" ".join(["✗", ", ".join(kinds)]).rstrip(), style="red")
 
 
 def _basis(each: Compared) -> str:
     from edgeplan.comparison.report import basis
 
-    assert each.baseline.evaluation is not None
-    return basis(each.baseline.evaluation).replace("none", "no waiting")
+    priced = each.baseline.evaluation
+    return "" if priced is None else basis(priced).replace("none", "without waits")
 
 
 def _predicted(each: Compared) -> float | None:
     priced = each.baseline.evaluation
     return None if priced is None else priced.latency_seconds
+
+
+def _objective(each: Compared) -> float | None:
+    priced = each.baseline.evaluation
+    return None if priced is None else priced.objective
 
 
 def _simulated(each: Compared) -> float | None:
@@ -164,6 +199,10 @@ def _latency(each: Compared) -> float:
     return math.inf if found is None else found
 
 
+def _half_width(each: Compared) -> float | None:
+    return None if each.simulated is None else each.simulated.half_width
+
+
 def _slowest(each: Compared) -> float | None:
     """Return the largest simulated p95 of a stream."""
     if each.simulated is None:
@@ -172,15 +211,16 @@ def _slowest(each: Compared) -> float | None:
     return max(each.simulated.percentile(stream, 0.95) for stream in range(count))
 
 
-def _bar(value: float, longest: float) -> str:
-    if not (0 < value < math.inf and longest > 0):
-        return ""
-    return "█" * max(1, round(BAR_WIDTH * value / longest))
+def _bar(value: float, plans: Sequence[Compared]) -> Text:
+    longest = max((_latency(each) for each in plans if _latency(each) < math.inf), default=0.0)
+    if not 0 < value < math.inf:
+        return Text("")
+    return Text("█" * max(1, round(BAR_WIDTH * value / longest)), style="cyan")
 
 
-def _at(found: Comparison, name: str, latency: Callable[[Compared], float | None]) -> float | None:
+def _at(found: Comparison, name: str, quantity: Callable[[Compared], float | None]) -> float | None:
     each = next((each for each in found.plans if each.name == name), None)
-    value = None if each is None else latency(each)
+    value = None if each is None else quantity(each)
     return value if value is None or math.isfinite(value) else None
 
 
