@@ -15,7 +15,7 @@ from edgeplan.cli.output import note, print_json, write_text
     "folder", metavar="DIR", required=False, type=click.Path(file_okay=False, path_type=Path)
 )
 @click.option("--force", is_flag=True, help="Overwrite DIR/instance.yaml if it is there.")
-@click.option("--example", metavar="NAME", help="A small instance with a proved optimum, instead.")
+@click.option("--example", metavar="NAME", help="An instance that comes with edgeplan, instead.")
 @click.option("--list-examples", is_flag=True, help="Print the names of the examples and leave.")
 @json_option
 @click.pass_context
@@ -52,19 +52,16 @@ def _list_examples(as_json: bool) -> None:
     from edgeplan.instances import bundled
 
     if as_json:
-        print_json({"examples": bundled.names()})
+        print_json({"examples": (*bundled.names(), *bundled.load_names())})
         return
     from edgeplan.cli import tables
 
-    for name in bundled.names():
+    for name in (*bundled.names(), *bundled.load_names()):
         tables.say(name)
 
 
 def _example(name: str) -> str:
     """Return the text of a bundled instance; an unknown name is told with the known ones."""
-    from importlib import resources
-
     from edgeplan.instances import bundled
 
-    bundled.record(name)
-    return resources.files(bundled).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return bundled.text(name)

@@ -154,6 +154,8 @@ def apart(fault: Fault, others: Iterable[Fault]) -> bool:
     zones = any(
         re.fullmatch(r"devices[.\[].*?(zone|catalog)|devices[^.]*", o.place) for o in others
     )
+    if any(other.place == "waiting" for other in others) and fault.message.endswith("to mg1"):
+        return False  # the file's word on waiting could not be read
     return _item(fault.place) not in items and not (zones and ".privacy" in fault.place)
 
 
@@ -221,6 +223,8 @@ def unknown_key(place: Place) -> str:
     for pattern, part in _PARTS:
         if re.fullmatch(pattern, parent):
             known = [field.alias or name for name, field in part.model_fields.items()]
+            if cut(place[-1]) in known:
+                return "unknown key: it belongs to the other form (times, or spans)"
             close = difflib.get_close_matches(cut(place[-1]), known, 1)
             hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
             return f"unknown key; {hint}"

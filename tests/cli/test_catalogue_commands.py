@@ -75,8 +75,15 @@ def test_an_unknown_example_lists_the_known(tmp_path):
 def test_the_examples_are_listed(words):
     result = invoke("init", *words)
     assert result.exit_code == 0
-    assert tuple(result.stdout.split()) == bundled.names()
-    assert invoke_json("init", *words)["examples"] == list(bundled.names())
+    every = [*bundled.names(), *bundled.load_names()]
+    assert result.stdout.split() == every
+    assert invoke_json("init", *words)["examples"] == every
+
+
+@pytest.mark.parametrize("name", bundled.load_names())
+def test_examples_under_load_are_written(name, tmp_path):
+    instance = invoke_json("init", tmp_path, "--example", name)["instance"]
+    assert invoke_json("show", instance)["problem"]["waiting"] == "mg1"
 
 
 def test_init_without_a_folder_is_bad_input():

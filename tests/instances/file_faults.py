@@ -193,6 +193,27 @@ def good_instance() -> dict[str, Any]:
     }
 
 
+def good_loaded_instance() -> dict[str, Any]:
+    """Return an instance with every part of the format that is about load."""
+    tree = good_instance()
+    tree["name"] = "loaded"
+    tree["waiting"] = "mg1"
+    tree["devices"]["camera"]["transfers"] = "links"
+    tree["devices"]["gateway"]["dispatch"] = "shared"
+    tree["devices"]["cloud"]["replicas"] = {"min": 1, "max": 4}
+    tree["streams"]["watch"]["deadline"] = {"mean": "500 ms", "p95": "900 ms", "p99.9": "2 s"}
+    tree["streams"]["read"] |= {"arrival_cv2": 2.5, "batch": 4}
+    costs = tree["networks"]
+    costs["detector"]["costs"]["cloud"]["batches"] = {
+        "2": {"times": "1.5 4 1.5 ms", "boundary": "0.2 ms", "cv2": 0.05},
+    }
+    costs["reader"]["costs"]["cloud"]["batches"] = {
+        "2": {"spans": ["3 8 ms", "3 ms"], "cv2": [[0.1, 0.1], [0.2]]},
+        "4": {"spans": ["5 12 ms", "5 ms"]},
+    }
+    return tree
+
+
 def good_plan() -> Plan:
     """Return a plan of `good_instance`."""
     return Plan(
@@ -298,6 +319,7 @@ def table(seed: int = 0) -> list[FileFault]:
         *_instance_values(draw),
         *_instance_structure(draw),
         *_instance_meaning(),
+        *_loaded_cases(),
         *_instance_files(),
         *_instance_texts(),
         *_profile_cases(draw),
@@ -591,6 +613,74 @@ def _instance_meaning() -> Iterator[FileFault]:
         yield _instance(name, changed(good, path, value), place)
 
 
+def _loaded_cases() -> Iterator[FileFault]:
+    """What is said of load and means nonsense."""
+    good = good_loaded_instance()
+    cloud: Path_ = ("devices", "cloud", "replicas")
+    watch: Path_ = ("streams", "watch", "deadline")
+    rows: Path_ = ("networks", "detector", "costs", "cloud", "batches")
+    spans: Path_ = ("networks", "reader", "costs", "cloud", "batches")
+    cases: list[tuple[Path_, Any, str]] = [
+        (("waiting",), "mm1", "waiting"),
+        (("waiting",), True, "waiting"),
+        (("waiting",), "none", "streams.watch.deadline"),
+        (("capacity",), "none", "capacity"),
+        (("devices", "camera", "transfers"), "occupy", "devices.camera.transfers"),
+        (cloud, 0, "devices.cloud.replicas"),
+        (cloud, -3, "devices.cloud.replicas"),
+        (cloud, 1.5, "devices.cloud.replicas"),
+        (cloud, "many", "devices.cloud.replicas"),
+        (cloud, [1, 4], "devices.cloud.replicas"),
+        (cloud, {"min": 1}, "devices.cloud.replicas.max"),
+        (cloud, {"max": 4, "most": 4}, "devices.cloud.replicas.most"),
+        ((*cloud, "min"), 0, "devices.cloud.replicas.min"),
+        ((*cloud, "min"), -1, "devices.cloud.replicas.min"),
+        ((*cloud, "min"), 5, "devices.cloud.replicas.max"),
+        ((*cloud, "min"), "one", "devices.cloud.replicas.min"),
+        ((*cloud, "max"), 0, "devices.cloud.replicas.max"),
+        ((*cloud, "max"), 4.5, "devices.cloud.replicas.max"),
+        ((*cloud, "max"), 1_000_000, "devices.cloud.replicas.max"),
+        (("devices", "gateway", "dispatch"), "round robin", "devices.gateway.dispatch"),
+        (("devices", "gateway", "dispatch"), 2, "devices.gateway.dispatch"),
+        (("streams", "read", "rate"), "-5/s", "streams.read.rate"),
+        (("streams", "read", "rate"), "0/s", "streams.read.rate"),
+        (("streams", "read", "arrival_cv2"), -1, "streams.read.arrival_cv2"),
+        (("streams", "read", "arrival_cv2"), "bursty", "streams.read.arrival_cv2"),
+        (("streams", "read", "batch"), 0, "streams.read.batch"),
+        (("streams", "read", "batch"), "4", "streams.read.batch"),
+        (watch, {"p95": "0 s"}, "streams.watch.deadline.p95"),
+        (watch, {"mean": "0 s"}, "streams.watch.deadline.mean"),
+        (watch, {"mean": "-1 s", "p95": "1 s"}, "streams.watch.deadline.mean"),
+        (watch, {"p95": 80}, "streams.watch.deadline.p95"),
+        (watch, {"p95": "1 GB"}, "streams.watch.deadline.p95"),
+        (watch, {"p100": "1 s"}, "streams.watch.deadline.p100"),
+        (watch, {"p0": "1 s"}, "streams.watch.deadline.p0"),
+        (watch, {"p-5": "1 s"}, "streams.watch.deadline.p-5"),
+        (watch, {"95": "1 s"}, "streams.watch.deadline.95"),
+        (watch, {"median": "1 s"}, "streams.watch.deadline.median"),
+        (watch, {"p95": "1 s", "p95.0": "2 s"}, "streams.watch.deadline.p95.0"),
+        (watch, ["1 s"], "streams.watch.deadline"),
+        ((*rows, "1"), {"times": "1 3 1 ms"}, show((*rows, "1"))),
+        ((*rows, "0"), {"times": "1 3 1 ms"}, show((*rows, "0"))),
+        ((*rows, "-2"), {"times": "1 3 1 ms"}, show((*rows, "-2"))),
+        ((*rows, "two"), {"times": "1 3 1 ms"}, show((*rows, "two"))),
+        ((*rows, "02"), {"times": "1 3 1 ms"}, show((*rows, "02"))),
+        ((*rows, "2", "times"), "1 3 ms", show((*rows, "2", "times"))),
+        ((*rows, "2", "times"), "1 -3 1 ms", show((*rows, "2", "times"))),
+        ((*rows, "2", "cv2"), -1, show((*rows, "2", "cv2"))),
+        ((*rows, "2", "memory"), "1 2 3 MB", show((*rows, "2", "memory"))),
+        ((*rows, "2", "batches"), {}, show((*rows, "2", "batches"))),
+        ((*rows, "2"), {"spans": ["1 2 3 ms", "2 3 ms", "3 ms"]}, show((*rows, "2", "spans"))),
+        ((*rows, "2"), "1 3 1 ms", show((*rows, "2"))),
+        (rows, ["1 3 1 ms"], show(rows)),
+        ((*spans, "4", "spans"), ["5 12 ms"], show((*spans, "4", "spans"))),
+        ((*spans, "4"), {"times": "5 12 ms"}, show((*spans, "4", "times"))),
+    ]
+    for number, (path, value, place) in enumerate(cases):
+        name = f"load {number} {show(path)} = {str(value)[:40]}"
+        yield _instance(name, changed(good, path, value), place, as_json=number % 4 == 0)
+
+
 def _instance_files() -> Iterator[FileFault]:
     """Profiles and ONNX files that an instance names and that are not as they should be."""
 
@@ -873,6 +963,17 @@ def _plan_cases(draw: random.Random) -> Iterator[FileFault]:
         ((*watch, "fraction"), 0.4, "routes.watch"),
         (("routes", "watch"), good["routes"]["watch"] * 2, "routes.watch"),
         (("routes", "read"), good["routes"]["read"] * 2, "routes.read"),
+        ((*watch, "batch"), 0, "routes.watch[0].batch"),
+        ((*watch, "batch"), 2, "routes.watch[0].batch"),
+        ((*watch, "batch"), "two", "routes.watch[0].batch"),
+        ((*watch, "batch"), 1.5, "routes.watch[0].batch"),
+        (("replicas",), {"attic": 1}, "replicas.attic"),
+        (("replicas",), {"gateway": 3}, "replicas.gateway"),
+        (("replicas",), {"cloud": 0}, "replicas.cloud"),
+        (("replicas",), {"cloud": -1}, "replicas.cloud"),
+        (("replicas",), {"cloud": "1"}, "replicas.cloud"),
+        (("replicas",), [1], "replicas"),
+        (("replicas",), 2, "replicas"),
         (("routes",), [], "routes"),
         (("routes",), ..., "routes"),
         (("routes",), {}, "routes.watch"),

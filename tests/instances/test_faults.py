@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from edgeplan.instances.document import to_yaml
 from edgeplan.instances.plans import read_plan
 from edgeplan.instances.profiles import read_profile
 from edgeplan.instances.read import read_instance
 from edgeplan.model.errors import InputError
 from edgeplan.model.problem import Problem
-from tests.instances.file_faults import FileFault, good_plan, good_profile, table, write_good
+from tests.instances.file_faults import (
+    FileFault,
+    good_loaded_instance,
+    good_plan,
+    good_profile,
+    table,
+    write_good,
+)
 
 CASES = table(0)
 
@@ -62,6 +70,8 @@ def test_the_table_is_large_and_follows_from_its_seed() -> None:
 def test_the_good_files_are_good(tmp_path: Path) -> None:
     paths = write_good(tmp_path)
     problem = read_instance(paths["instance"]).problem
+    (tmp_path / "loaded.yaml").write_text(to_yaml(good_loaded_instance()))
+    assert len(read_instance(tmp_path / "loaded.yaml").problem.load_features) == 3
     assert read_profile(paths["profile"]) == good_profile()
     assert read_plan(paths["plan"], problem).plan == good_plan()
 

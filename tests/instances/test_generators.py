@@ -8,7 +8,17 @@ import math
 
 import pytest
 
-from edgeplan.instances.generators import KINDS, PIPELINE, Kind, random_plan, random_problem, round3
+from edgeplan.instances.generators import (
+    KINDS,
+    PIPELINE,
+    Kind,
+    loaded_fleet,
+    random_loaded_problem,
+    random_plan,
+    random_problem,
+    round3,
+)
+from edgeplan.instances.generators.fleet import balanced_plan
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import SpanCosts
 from edgeplan.model.plan import Plan, Route
@@ -317,3 +327,116 @@ def test_pipelines_are_mostly_feasible() -> None:
             for devices in itertools.product(*problem.allowed(stream))
         )
     assert 25 <= feasible <= 38
+
+
+class TestLoad:
+    def test_equal_arguments_give_an_equal_problem(self) -> None:
+        for split in (False, True):
+            once = random_loaded_problem(7, splittable=split)
+            assert once == random_loaded_problem(7, splittable=split)
+            assert once != random_loaded_problem(8, splittable=split)
+        assert loaded_fleet(7) == loaded_fleet(7) != loaded_fleet(8)
+
+    def test_sizes_are_as_asked(self) -> None:
+        problem = random_loaded_problem(3, streams=1, devices=5, layers=6, kind="dag", spans=True)
+        assert len(problem.streams) == 1
+        assert len(problem.devices) == 5
+        assert {len(network.layers) for network in problem.networks} <= {5, 6}
+        assert {network.form for network in problem.networks} == {"spans"}
+        fleet = loaded_fleet(3, streams=10, devices=4, load=0.6)
+        assert (len(fleet.streams), len(fleet.devices)) == (10, 4)
+
+    @pytest.mark.parametrize(
+        "sizes", [{"layers": 0}, {"devices": 0}, {"streams": -1}, {"kind": "pipeline"}]
+    )
+    def test_senseless_sizes_are_refused(self, sizes: dict[str, object]) -> None:
+        with pytest.raises(ValueError, match=r"unknown kind|at least 1"):
+            random_loaded_problem(0, **sizes)
+
+    @pytest.mark.parametrize("sizes", [{"streams": 0}, {"devices": 1}, {"load": 1.0}, {"load": 0}])
+    def test_senseless_fleets_are_refused(self, sizes: dict[str, object]) -> None:
+        with pytest.raises(ValueError, match="a fleet has"):
+            loaded_fleet(0, **sizes)
+
+    def test_every_feature_of_load_occurs_and_is_absent(self) -> None:
+        seen: dict[str, set[bool]] = {}
+        for seed in range(80):
+            problem = random_loaded_problem(seed, splittable=seed % 2 > 0)
+            assert problem.waiting == "mg1"
+            assert problem.capacity == "utilisation"
+            devices, streams = problem.devices, problem.streams
+            costs = [cost for network in problem.networks for cost in network.costs.values()]
+            features = {
+                "two streams": len(streams) == 2,
+                "four streams": len(streams) == 4,
+                "two devices": len(devices) == 2,
+                "four devices": len(devices) == 4,
+                "spans": isinstance(costs[0], SpanCosts),
+                "a network of one layer": any(len(n.layers) == 1 for n in problem.networks),
+                "skips": any(len(t.consumers) > 1 for n in problem.networks for t in n.tensors),
+                "spread": any(cost.stage_cv2(0, 1) > 0 for cost in costs),
+                "exponential": any(cost.stage_cv2(0, 1) == 1 for cost in costs),
+                "bursts": any(s.arrival_cv2 > 1 for s in streams),
+                "clocks": any(s.arrival_cv2 < 1 for s in streams),
+                "replicas": any(d.replicas > 1 for d in devices),
+                "choice of replicas": any(len(d.replica_range) > 1 for d in devices),
+                "shared": any(d.dispatch == "shared" for d in devices),
+                "batches": any(len(problem.batch_sizes(s)) > 1 for s in streams),
+                "contention": all(problem.loads(link) for link in problem.links),
+                "mean deadlines": any(math.isfinite(s.deadline_seconds) for s in streams),
+                "tail deadlines": any(s.tail_deadlines for s in streams),
+                "memory": any(math.isfinite(d.memory_bytes) for d in devices),
+                "power": math.isfinite(problem.budgets.power_watts),
+                "idle while waiting": any(
+                    s.waits and problem.device[s.origin].idle_watts for s in streams
+                ),
+                "several origins": len({s.origin for s in streams}) > 1,
+                "split": any(s.splittable for s in streams),
+            }
+            for name, there in features.items():
+                seen.setdefault(name, set()).add(there)
+        assert {name for name, found in seen.items() if len(found) < 2} == set()
+
+    def test_most_loaded_problems_are_feasible(self) -> None:
+        feasible = sum(
+            any(
+                evaluate(problem, random_plan(problem, number, stages=1 + number % 3)).feasible
+                for number in range(150)
+            )
+            for problem in map(random_loaded_problem, range(40))
+        )
+        assert 22 <= feasible < 40
+
+    def test_small_problems_can_be_enumerated(self) -> None:
+        for seed in range(80):
+            problem = random_loaded_problem(seed, most_plans=2000)
+            plans = math.prod(len(device.replica_range) for device in problem.devices)
+            for stream in problem.streams:
+                count = len(problem.network[stream.network].layers)
+                sizes = 2 if len(problem.batch_sizes(stream)) > 1 else 1
+                plans *= len(problem.devices) ** count * sizes
+            assert plans <= 2000 or all(len(n.layers) == 1 for n in problem.networks)
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_a_fleet_is_loaded_as_asked_and_feasible(self, seed: int) -> None:
+        fleet = loaded_fleet(seed, load=0.8)
+        assert 24 <= len(fleet.streams) <= 96
+        assert 5 <= len(fleet.devices) <= 9
+        assert 2 <= len(fleet.networks) <= 5
+        assert 1 <= sum(device.tier == "cloud" for device in fleet.devices) <= 3
+        assert not any(stream.splittable for stream in fleet.streams)
+        plan, busiest = balanced_plan(fleet)
+        price = evaluate(fleet, plan)
+        assert price.feasible
+        loads = [load.utilisation for load in (*price.devices, *price.links)]
+        assert math.isclose(max(loads), busiest)
+        # Rates are rounded to three digits after they are scaled.
+        assert 0.75 < busiest < 0.85
+
+    def test_fleets_have_deadlines_or_none(self) -> None:
+        streams = [s for seed in range(5) for s in loaded_fleet(seed).streams]
+        assert any(math.isfinite(stream.deadline_seconds) for stream in streams)
+        assert any(stream.tail_deadlines for stream in streams)
+        for stream in loaded_fleet(1, deadlines=False).streams:
+            assert math.isinf(stream.deadline_seconds)
+            assert not stream.tail_deadlines

@@ -6,13 +6,14 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeplan.instances import units
+from edgeplan.instances import bundled, units
 from edgeplan.instances.codec import decode, encode
 from edgeplan.instances.document import (
     parse_json,
@@ -21,7 +22,13 @@ from edgeplan.instances.document import (
     to_yaml,
     write_text,
 )
-from edgeplan.instances.generators import KINDS, PIPELINE, random_plan, random_problem
+from edgeplan.instances.generators import (
+    KINDS,
+    PIPELINE,
+    random_loaded_problem,
+    random_plan,
+    random_problem,
+)
 from edgeplan.instances.instance import Instance
 from edgeplan.instances.plans import fingerprint, read_plan, write_plan
 from edgeplan.instances.profiles import read_profile, write_profile
@@ -29,9 +36,9 @@ from edgeplan.instances.read import read_instance
 from edgeplan.instances.write import write_instance
 from edgeplan.model.errors import InputError
 from edgeplan.model.graph import OnnxSource
-from edgeplan.model.network import LARGEST, Layer, Network, SpanCosts, Tensor
-from edgeplan.model.plan import Plan
-from edgeplan.model.problem import Budgets, Device, Objective, Problem, Stream
+from edgeplan.model.network import LARGEST, Layer, LayerCosts, Network, SpanCosts, Tensor
+from edgeplan.model.plan import Plan, Route
+from edgeplan.model.problem import Budgets, Device, Objective, Problem, Stream, TailDeadline
 from edgeplan.model.profile import Timing
 from tests.instances import strategies
 from tests.instances.file_faults import good_profile
@@ -58,6 +65,8 @@ def test_any_problem(suffix: str, tmp_path: Path, problem: Problem) -> None:
 
 
 def _generated(seed: int) -> Problem:
+    if seed >= 42:
+        return random_loaded_problem(seed, splittable=seed % 2 > 0)
     if seed >= 36:
         return random_problem(seed, kind=PIPELINE, layers=2 + seed % 5, contiguous=seed % 2 > 0)
     return random_problem(
@@ -71,7 +80,7 @@ def _generated(seed: int) -> Problem:
     )
 
 
-@pytest.mark.parametrize("seed", range(42))
+@pytest.mark.parametrize("seed", range(60))
 def test_generated_problems(seed: int, tmp_path: Path) -> None:
     problem = _generated(seed)
     for name in ("i.yaml", "i.json"):
@@ -116,6 +125,151 @@ def test_what_throughput_needs_is_in_the_file_as_text(tmp_path: Path) -> None:
     assert tree["budgets"] == {"min_rate": "3/s"}
     assert tree["contiguous"] is True
     assert read_instance(tmp_path / "i.json").problem == problem
+
+
+def test_what_load_needs_is_in_the_file_as_text(tmp_path: Path) -> None:
+    single = LayerCosts(seconds=(0.01,), cv2=0.5)
+    pair = LayerCosts(seconds=(0.016,), boundary_seconds=0.001, cv2=0.25, joules=(0.2,))
+    problem = Problem(
+        networks=(
+            Network(
+                "n",
+                (Layer(name="x"),),
+                (),
+                {"a": dataclasses.replace(single, batches={2: pair}), "c": single},
+            ),
+        ),
+        devices=(
+            Device(name="a", max_replicas=8, dispatch="shared"),
+            Device(name="c", replicas=3),
+        ),
+        streams=(
+            Stream(
+                name="s",
+                network="n",
+                origin="a",
+                arrival_cv2=4.0,
+                max_batch=8,
+                deadline_seconds=0.08,
+                tail_deadlines=(
+                    TailDeadline(probability=0.95, seconds=0.12),
+                    TailDeadline(probability=0.999, seconds=1.0),
+                ),
+            ),
+            Stream(
+                name="t",
+                network="n",
+                origin="a",
+                tail_deadlines=(TailDeadline(probability=0.5, seconds=math.inf),),
+            ),
+            Stream(name="u", network="n", origin="a", deadline_seconds=0.5),
+        ),
+        waiting="mg1",
+    )
+    write_instance(problem, tmp_path / "i.json")
+    tree = json.loads((tmp_path / "i.json").read_text())
+    assert tree["waiting"] == "mg1"
+    assert tree["devices"]["a"]["replicas"] == {"min": 1, "max": 8}
+    assert tree["devices"]["a"]["dispatch"] == "shared"
+    assert tree["devices"]["c"] == {"tier": "device", "zone": "default", "replicas": 3}
+    stream = tree["streams"]["s"]
+    assert stream["deadline"] == {"mean": "80 ms", "p95": "120 ms", "p99.9": "1 s"}
+    assert (stream["arrival_cv2"], stream["batch"]) == (4, 8)
+    assert tree["streams"]["t"]["deadline"] == {"p50": "unlimited"}
+    assert tree["streams"]["u"]["deadline"] == "500 ms"
+    assert tree["networks"]["n"]["costs"]["a"]["batches"] == {
+        "2": {"times": "16 ms", "boundary": "1 ms", "cv2": 0.25, "energies": "0.2 J"}
+    }
+    assert read_instance(tmp_path / "i.json").problem == problem
+
+
+def test_a_file_may_leave_out_what_load_adds(tmp_path: Path) -> None:
+    """What files of old say, they say still: their words, fingerprints and plans."""
+    problem = bundled.load("splittable-load").problem
+    device, stream = problem.devices[0], problem.streams[0]
+    assert (device.replicas, device.max_replicas, device.dispatch) == (1, None, "random")
+    assert (stream.arrival_cv2, stream.tail_deadlines, stream.max_batch) == (1, (), 1)
+    # As it was before there was load.
+    old = "c5ac2bc8e56c23655576df2521bab938c60206bfadef44d53f39fff8d1116461"
+    assert fingerprint(problem) == old
+    plan = Plan(
+        routes={
+            "s": (
+                Route(devices=("gateway",), fraction=0.75),
+                Route(devices=("camera",), fraction=0.25),
+            )
+        }
+    )
+    write_plan(plan, tmp_path / "plan.json", problem=problem)
+    tree = json.loads((tmp_path / "plan.json").read_text())
+    assert "replicas" not in tree
+    assert all(set(route) == {"devices", "fraction"} for route in tree["routes"]["s"])
+    assert read_plan(tmp_path / "plan.json", problem).same_problem is True
+
+
+def test_a_plan_keeps_its_batches_and_copies(tmp_path: Path) -> None:
+    problem = bundled.load("batches-and-copies").problem
+    plan = Plan(
+        routes={"frames": (Route(devices=("server", "server"), batch=2),)}, replicas={"server": 3}
+    )
+    write_plan(plan, tmp_path / "plan.json", problem=problem)
+    tree = json.loads((tmp_path / "plan.json").read_text())
+    assert tree["replicas"] == {"server": 3}
+    assert tree["routes"]["frames"][0]["batch"] == 2
+    assert read_plan(tmp_path / "plan.json", problem).plan == plan
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda tree: tree["routes"]["frames"][0].update(batch=0), "routes.frames[0].batch"),
+        (lambda tree: tree.update(replicas={"server": 0}), "replicas.server"),
+    ],
+)
+def test_no_plan_has_batches_or_copies_of_nothing(
+    change: Callable[[dict[str, object]], None], place: str, tmp_path: Path
+) -> None:
+    """Not even where no problem says what may be."""
+    plan = Plan(routes={"frames": (Route(devices=("server", "server")),)})
+    write_plan(plan, tmp_path / "plan.json")
+    tree = json.loads((tmp_path / "plan.json").read_text())
+    change(tree)
+    (tmp_path / "plan.json").write_text(json.dumps(tree))
+    with pytest.raises(InputError) as caught:
+        read_plan(tmp_path / "plan.json")
+    assert [fault.place for fault in caught.value.faults] == [place]
+
+
+def test_each_field_of_load_changes_the_fingerprint() -> None:
+    problem = random_loaded_problem(3, limits=False)
+    (first, *rest), (stream, *others) = problem.devices, problem.streams
+    net = problem.networks[0]
+    name, costs = next(iter(net.costs.items()))
+    job = dataclasses.replace(costs, batches={}, memory_bytes=None)
+    batched = {**net.costs, name: dataclasses.replace(costs, batches={7: job})}
+    tail = TailDeadline(probability=0.9, seconds=1.0)
+    streams = [
+        dataclasses.replace(stream, arrival_cv2=7.0),
+        dataclasses.replace(stream, max_batch=7),
+        dataclasses.replace(stream, tail_deadlines=(tail,)),
+        dataclasses.replace(stream, tail_deadlines=(dataclasses.replace(tail, seconds=2.0),)),
+    ]
+    devices = [
+        dataclasses.replace(first, max_replicas=7),
+        dataclasses.replace(
+            first, dispatch={"random": "shared", "shared": "random"}[first.dispatch]
+        ),
+    ]
+    changed = [
+        *(dataclasses.replace(problem, streams=(item, *others)) for item in streams),
+        *(dataclasses.replace(problem, devices=(item, *rest)) for item in devices),
+        dataclasses.replace(
+            problem, networks=(dataclasses.replace(net, costs=batched), *problem.networks[1:])
+        ),
+        dataclasses.replace(problem, waiting="none"),
+    ]
+    prints = {fingerprint(other) for other in [problem, *changed]}
+    assert len(prints) == len(changed) + 1
 
 
 def test_each_new_field_changes_the_fingerprint() -> None:
@@ -279,6 +433,7 @@ def test_long_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
+@settings(deadline=None)
 @given(value=st.floats(min_value=0, allow_infinity=True, allow_nan=False))
 def test_any_quantity(name: str, value: float) -> None:
     dimension = units.DIMENSIONS[name]
@@ -287,6 +442,7 @@ def test_any_quantity(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)
+@settings(deadline=None)
 @given(values=st.lists(st.floats(min_value=0, allow_infinity=True, allow_nan=False), min_size=1))
 def test_any_row(name: str, values: list[float]) -> None:
     dimension = units.DIMENSIONS[name]

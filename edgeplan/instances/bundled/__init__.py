@@ -1,7 +1,9 @@
-"""Small instances that come with edgeplan, each with a proved optimum.
+"""Small instances that come with edgeplan.
 
-``optima.yaml`` records for each what its optimum is and how that was proved; the test suite
-proves it again, through the evaluator alone.
+``optima.yaml`` records for most what their optimum is and how that was proved; the test suite
+proves it again, through the evaluator alone. Those under load (requests wait, the plan chooses
+numbers of replicas or sizes of batches) are apart: few solvers know what they state, and those
+whose requests may be dealt by fraction have no proved optimum.
 """
 
 from __future__ import annotations
@@ -25,24 +27,50 @@ class Optimum:
     Parameters
     ----------
     objective
-        Its price, in the units of the instance's objective.
+        Its price, in the units of the instance's objective; ``None`` where none is proved.
     proof
-        How it was proved, in words.
+        How it was proved, in words, or why not.
+    load
+        Whether the instance is one under load.
     """
 
-    objective: float
+    objective: float | None
     proof: str
+    load: bool = False
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of the bundled instances.
+    """Return the names of the bundled instances without load, each with a proved optimum.
 
     Examples
     --------
     >>> names()[:3]
     ('chain-two-tier', 'dag-skip', 'multi-input-homes')
     """
-    return tuple(_optima())
+    return tuple(name for name, optimum_ in _optima().items() if not optimum_.load)
+
+
+def load_names() -> tuple[str, ...]:
+    """Return the names of the bundled instances under load.
+
+    Examples
+    --------
+    >>> load_names()[:2]
+    ('four-sites', 'four-sites-skewed')
+    """
+    return tuple(name for name, optimum_ in _optima().items() if optimum_.load)
+
+
+def text(name: str) -> str:
+    """Return the file of a bundled instance, with its comments.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    _known(name)
+    return resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def load(name: str) -> Instance:
@@ -69,14 +97,17 @@ def optimum(name: str) -> float:
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is none of that name, or its optimum is not proved.
 
     Examples
     --------
     >>> optimum("splittable-load")
     0.09496875
     """
-    return record(name).objective
+    found = record(name)
+    if found.objective is None:
+        raise InputError.at("name", f"no optimum of '{name}' is proved: {found.proof}")
+    return found.objective
 
 
 def record(name: str) -> Optimum:
@@ -106,8 +137,9 @@ def _optima() -> dict[str, Optimum]:
     optima = {}
     for name, entry in tree.items():
         assert isinstance(entry, dict)
-        objective, proof = entry["objective"], entry["proof"]
-        assert isinstance(objective, float)
+        objective, proof, load_ = entry["objective"], entry["proof"], entry.get("load", False)
+        assert objective is None or isinstance(objective, float)
         assert isinstance(proof, str)
-        optima[name] = Optimum(objective, proof)
+        assert isinstance(load_, bool)
+        optima[name] = Optimum(objective, proof, load_)
     return optima

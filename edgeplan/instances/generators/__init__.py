@@ -10,6 +10,7 @@ a plan that is known.
 
 from edgeplan.instances.generators.draw import round3
 from edgeplan.instances.generators.fleet import loaded_fleet
+from edgeplan.instances.generators.four_sites import four_sites
 from edgeplan.instances.generators.loaded import random_loaded_problem
 from edgeplan.instances.generators.networks import Kind
 from edgeplan.instances.generators.plans import random_plan
@@ -19,6 +20,7 @@ __all__ = [
     "KINDS",
     "PIPELINE",
     "Kind",
+    "four_sites",
     "loaded_fleet",
     "random_loaded_problem",
     "random_plan",

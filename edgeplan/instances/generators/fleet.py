@@ -39,7 +39,7 @@ def loaded_fleet(
     streams, devices
         How many; ``None``: 24 to 96 streams, 5 to 9 devices (at least 2).
     load
-        Busy share of the busiest device or link of that plan; ``None``: 0.5 to 0.9.
+        About the busy share of the busiest device or link of that plan; ``None``: 0.5 to 0.9.
     deadlines
         Whether some streams have deadlines on the mean or the 95th percentile, which that plan
         holds.
@@ -47,7 +47,7 @@ def loaded_fleet(
     Returns
     -------
     Problem
-        Feasible: that plan breaks no limit.
+        Feasible: that plan (`balanced_plan` finds it) breaks no limit.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def loaded_fleet(
         ),
         waiting="mg1",
     )
-    plan, busiest = _balanced(problem)
+    _, busiest = balanced_plan(problem)
     problem = dataclasses.replace(
         problem,
         streams=tuple(
@@ -98,6 +98,8 @@ def loaded_fleet(
             for stream in problem.streams
         ),
     )
+    # Of the rates as they now are, rounded: whoever balances the fleet finds the same plan.
+    plan, _ = balanced_plan(problem)
     return _with_promises(draw, problem, plan) if deadlines else problem
 
 
@@ -179,8 +181,12 @@ def _links(draw: Draw, machines: tuple[Device, ...]) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def _balanced(problem: Problem) -> tuple[Plan, float]:
-    """Return the plan of the docstring above and the busy share of its busiest queue."""
+def balanced_plan(problem: Problem) -> tuple[Plan, float]:
+    """Return a plan that balances load, and the busy share of its busiest device or link.
+
+    Each stream goes whole to one device: heavy streams first, each to where the busiest device
+    or link that it uses stays least busy.
+    """
     busy: dict[QueueKey, float] = dict.fromkeys(
         [("device", device.name) for device in problem.devices]
         + [("link", link.name) for link in problem.links],
