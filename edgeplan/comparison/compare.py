@@ -107,13 +107,15 @@ def compare(
             break
         step(name, done, len(NAMES))
         made.append(rules[name](problem))
-    plans = []
+    plans: list[Compared] = []
     for baseline in made:
-        simulated = None
+        # Rules often come to the same plan; with the same seeds that has the same simulation.
+        twin = next((each for each in plans if each.baseline.plan == baseline.plan), None)
+        simulated = twin.simulated if twin is not None else None
         # Where a queue grows without end a simulation says nothing of a long run.
-        priced_ = baseline.evaluation
-        lasts = priced_ is not None and math.isfinite(priced_.latency_seconds)
-        if requests and lasts and not stop.is_set():
+        found = baseline.evaluation
+        lasts = found is not None and math.isfinite(found.latency_seconds)
+        if requests and lasts and twin is None and not stop.is_set():
             simulated = _simulated(problem, baseline, requests, seeds, step, stop)
         plans.append(Compared(baseline=baseline, simulated=simulated))
     return Comparison(
