@@ -60,7 +60,7 @@ def min_cut(problem: Problem, watch: Callable[[], None] = lambda: None) -> Basel
 def _best(problem: Problem, stream: Stream, watch: Callable[[], None]) -> tuple[str, ...] | str:
     """Return a stream's devices by layer, or why there is no cut."""
     solver = MinCut()
-    best: tuple[bool, float, tuple[str, ...]] | None = None
+    best: tuple[bool, float, float, tuple[str, ...]] | None = None
     reason = "there is no second device"
     for alone in _alone(problem, stream):
         watch()
@@ -72,10 +72,12 @@ def _best(problem: Problem, stream: Stream, watch: Callable[[], None]) -> tuple[
             reason = "no cut keeps its rules" if found.infeasible else found.message
             continue
         (route,) = found.plan.routes[stream.name]
-        late = route_price(problem, stream, route).latency_seconds > stream.deadline_seconds
-        candidate = (late, found.claimed_objective, route.devices)
+        latency = route_price(problem, stream, route).latency_seconds
+        late = latency > stream.deadline_seconds
+        # Of equally cheap ones the fastest.
+        candidate = (late, found.claimed_objective, latency, route.devices)
         best = candidate if best is None else min(best, candidate)
-    return reason if best is None else best[2]
+    return reason if best is None else best[3]
 
 
 def _alone(problem: Problem, stream: Stream) -> Iterator[Problem]:
@@ -117,5 +119,5 @@ def _note(refused: dict[str, str]) -> str:
     if not refused:
         return ""
     (first, reason), *others = refused.items()
-    more = f" (and {len(others)} more streams)" if others else ""
+    more = f" (and {len(others)} more)" if others else ""
     return f"best single cut in place of a minimum cut for stream {first}{more}: {reason}"
