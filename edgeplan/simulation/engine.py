@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeplan.simulation.arrivals import Floats
 from edgeplan.simulation.jobs import ARRIVALS, ROUTES, JobMaker, Jobs, generator, join
-from edgeplan.simulation.queues import Job, Line, Loop, line
+from edgeplan.simulation.queues import DELAY, Line, Loop, Path, line
 from edgeplan.simulation.system import System
 
 CHUNK = 1 << 16
@@ -152,22 +152,21 @@ class _Block:
         self.waiting: dict[tuple[int, int], list[Jobs]] = {}
         self.line: Line | None = None
         self.loop: Loop | None = None
-        self.inside: dict[tuple[int, int], list[Jobs]] = {}
-        self.length: dict[tuple[int, int], int] = {}
+        # Of a loop: by class and first visit, the queues of a path and the jobs that are on it.
+        self.paths: dict[tuple[int, int], tuple[int, ...]] = {}
+        self.inside: dict[tuple[int, int], Jobs] = {}
         if not system.is_cyclic(queues):
             self.line = line(system.queues[queues[0]])
             return
-        paths = {}
         for index, each in enumerate(system.classes):
             inside = [step for step, visit in enumerate(each.visits) if visit.queue in queues]
             if inside:
-                path = each.visits[inside[0] : inside[-1] + 1]
-                paths[index, inside[0]] = tuple(
-                    -1 if visit.queue is None else visit.queue for visit in path
+                self.paths[index, inside[0]] = tuple(
+                    DELAY if visit.queue is None else visit.queue
+                    for visit in each.visits[inside[0] : inside[-1] + 1]
                 )
-        self.length = {key: len(path) for key, path in paths.items()}
-        passed = sorted({queue for path in paths.values() for queue in path} - {-1})
-        self.loop = Loop({queue: system.queues[queue] for queue in passed}, paths)
+        passed = sorted({queue for path in self.paths.values() for queue in path} - {DELAY})
+        self.loop = Loop({queue: system.queues[queue] for queue in passed})
 
 
 class _Run:
@@ -328,33 +327,49 @@ class _Run:
             self._send(index, step + 1, part.moved(finished))
 
     def _go_round(self, block: _Block, loop: Loop, until: float, counted_until: float) -> None:
-        for key, jobs in self._ready(block, until).items():
-            length = block.length[key]
-            services = zip(*(work.tolist() for work in jobs.work[:length]), strict=True)
-            nobody = [0] * jobs.at.size
-            servers = zip(
-                *(nobody if coin is None else coin.tolist() for coin in jobs.servers[:length]),
-                strict=True,
+        ready = self._ready(block, until)
+        paths, times, ways, rows = [], [], [], []
+        for way, (key, queues) in enumerate(block.paths.items()):
+            parts = [jobs[key] for jobs in (block.inside, ready) if key in jobs]
+            if key in ready:
+                size, before = ready[key].at.size, sum(part.at.size for part in parts[:-1])
+                times.append(ready[key].at)
+                ways.append(np.full(size, way))
+                rows.append(np.arange(before, before + size))
+            if parts:
+                block.inside[key] = join(parts)
+            jobs = block.inside.get(key)
+            work = [] if jobs is None else [each.tolist() for each in jobs.work[: len(queues)]]
+            coins = (
+                []
+                if jobs is None
+                else [None if c is None else c.tolist() for c in jobs.servers[: len(queues)]]
             )
-            drawn: list[Job] = list(zip(services, servers, strict=True))
-            inside = block.inside.setdefault(key, [])
-            loop.enter(key, jobs.at, sum(part.at.size for part in inside), drawn)
-            inside.append(jobs)
-        left, seen = loop.until(until)
+            paths.append(Path(queues, work, coins))
+        order = np.argsort(np.concatenate([np.empty(0), *times]), kind="stable")
+        entries = [
+            np.concatenate([np.empty(0, dtype=kind), *parts])[order].tolist()
+            for kind, parts in ((np.float64, times), (np.int64, ways), (np.int64, rows))
+        ]
+        left, seen = loop.until(until, paths, (entries[0], entries[1], entries[2]))
         for queue, (arrived, started, ended) in seen.items():
-            self.seen[queue].add(
-                np.array(arrived), np.array(started), np.array(ended), counted_until
-            )
-        for key, (rows, ends) in left.items():
-            if not rows:
+            # Where nobody waits a job is seen before it comes: all count.
+            waits = self.system.queues[queue].servers is not None
+            last = counted_until if waits else np.inf
+            self.seen[queue].add(np.array(arrived), np.array(started), np.array(ended), last)
+        moved: list[dict[int, int]] = []
+        for (key, queues), (gone, ends) in zip(block.paths.items(), left, strict=True):
+            jobs = block.inside.get(key)
+            if jobs is None:
+                moved.append({})
                 continue
-            every = join(block.inside[key])
-            out = np.array(rows)
-            gone = every.take(out).moved(np.array(ends), block.length[key])
-            stay = np.setdiff1d(np.arange(every.at.size), out, assume_unique=True)
-            block.inside[key] = [every.take(stay)]
-            loop.renumber(key, {old: new for new, old in enumerate(stay.tolist())})
-            self._send(key[0], key[1] + block.length[key], gone)
+            out = np.array(gone, dtype=np.int64)
+            stay = np.setdiff1d(np.arange(jobs.at.size), out, assume_unique=True)
+            block.inside[key] = jobs.take(stay)
+            moved.append({old: new for new, old in enumerate(stay.tolist())})
+            leave = jobs.take(out).moved(np.array(ends), len(queues))
+            self._send(key[0], key[1] + len(queues), leave)
+        loop.renumber(moved)
 
     def _record(self, now: float, interrupted: bool) -> Record:
         latencies, classes = [], []

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import heapq
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -106,102 +108,125 @@ def line(queue: Queue) -> Line:
     return SharedLine(queue.servers)
 
 
-Job = tuple[tuple[float, ...], tuple[int, ...]]
-"""The services of a job at its visits in a loop, and its servers there."""
+Seen = dict[int, tuple[list[float], list[float], list[float]]]
+"""By queue, when jobs arrived, started and ended there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A way through a loop.
+
+    Parameters
+    ----------
+    queues
+        The queue of each step, its first and its last among the loop's; `DELAY` for none.
+    work, servers
+        For each step, the services of the jobs on this path by row, and their coins.
+    """
+
+    queues: tuple[int, ...]
+    work: Sequence[list[float]]
+    servers: Sequence[list[int] | None]
+
+
+DELAY = -1
+"""In place of a queue."""
 
 
 class Loop:
     """Queues to which jobs come back, worked off event by event.
 
-    An event is the arrival of a job at a visit. They are taken in order of time, so a queue's
-    servers need only remember until when they are taken: there are no events of departure.
+    An event is the arrival of a job at a queue. They are taken in order of time, so a queue's
+    servers need only remember until when they are taken: there are no events of departure, and
+    delays need none either. New jobs come in order of time: the heap holds only those inside.
 
     Parameters
     ----------
     queues
-        By position in the system.
-    paths
-        By (class, first visit): the positions of the queues that its jobs pass from there until
-        they leave the loop; −1 for a delay.
+        By position in the system, those that jobs pass; without servers nobody waits.
     """
 
-    def __init__(
-        self, queues: dict[int, Queue], paths: dict[tuple[int, int], tuple[int, ...]]
-    ) -> None:
-        self._paths = paths
+    def __init__(self, queues: dict[int, Queue]) -> None:
         # Empty where there is always a free server.
-        self._free = {position: [0.0] * (queue.servers or 0) for position, queue in queues.items()}
-        self._shared = {
-            position for position, queue in queues.items()
-            if queue.dispatch == "shared" and queue.servers != 1
-        }  # fmt: skip
-        # (time, number that breaks ties, visit within the path, path, row among its jobs)
-        self._events: list[tuple[float, int, int, tuple[int, int], int, Job]] = []
-        self._entered = 0
-
-    def enter(self, path: tuple[int, int], at: Floats, first_row: int, jobs: list[Job]) -> None:
-        """Let jobs arrive; those of a path are numbered in the order in which they enter."""
-        for row, (arrival, job) in enumerate(zip(at.tolist(), jobs, strict=True)):
-            self._events.append((arrival, self._entered, 0, path, first_row + row, job))
-            self._entered += 1
-        heapq.heapify(self._events)
+        self._free = {index: [0.0] * (queue.servers or 0) for index, queue in queues.items()}
+        self._shared = {index for index, queue in queues.items() if queue.dispatch == "shared"}
+        # (time, number that breaks ties, path, step, row)
+        self._events: list[tuple[float, int, int, int, int]] = []
+        self._count = 0
 
     def until(
-        self, seconds: float
-    ) -> tuple[
-        dict[tuple[int, int], tuple[list[int], list[float]]],
-        dict[int, tuple[list[float], list[float], list[float]]],
-    ]:
+        self,
+        seconds: float,
+        paths: Sequence[Path],
+        entries: tuple[list[float], list[int], list[int]],
+    ) -> tuple[list[tuple[list[int], list[float]]], Seen]:
         """Work off the events up to a time.
+
+        Parameters
+        ----------
+        seconds
+            The time.
+        paths
+            The ways, always the same, with the jobs that are on them now.
+        entries
+            Times in order, paths and rows of the jobs that enter, all up to the time.
 
         Returns
         -------
         tuple
-            By path the rows of the jobs that left and when; by queue when jobs arrived, started
-            and ended there.
+            By path the rows of the jobs that left and when; by queue what was seen.
         """
         events, free, shared = self._events, self._free, self._shared
-        left: dict[tuple[int, int], tuple[list[int], list[float]]] = {
-            path: ([], []) for path in self._paths
-        }
-        seen: dict[int, tuple[list[float], list[float], list[float]]] = {
-            queue: ([], [], []) for queue in free
-        }
-        while events and events[0][0] <= seconds:
-            now, number, visit, path, row, job = events[0]
-            queues = self._paths[path]
-            queue = queues[visit]
-            if queue < 0:
-                end = now + job[0][visit]
+        times, ways, rows = entries
+        coming = zip(times, ways, rows, strict=True)
+        upcoming = next(coming, None)
+        left: list[tuple[list[int], list[float]]] = [([], []) for _ in paths]
+        seen: Seen = {queue: ([], [], []) for queue in free}
+        while True:
+            if upcoming is not None and not (events and events[0][0] <= upcoming[0]):
+                now, way, row = upcoming
+                first = 0
+                upcoming = next(coming, None)
+            elif events and events[0][0] <= seconds:
+                now, _, way, first, row = heapq.heappop(events)
             else:
+                return left, seen
+            path = paths[way]
+            end = now
+            for step in range(first, len(path.queues)):
+                queue, work = path.queues[step], path.work[step][row]
+                if queue == DELAY:
+                    end += work
+                    continue
                 taken = free[queue]
-                if not taken:
-                    start, end = now, now + job[0][visit]
-                elif queue in shared:
-                    start = max(now, taken[0])
-                    end = start + job[0][visit]
-                    heapq.heapreplace(taken, end)
-                else:
-                    server = job[1][visit]
-                    start = max(now, taken[server])
-                    end = taken[server] = start + job[0][visit]
+                begin = end
+                if taken:
+                    if begin > now:  # a queue further on: it is reached at another time
+                        self._count += 1
+                        heapq.heappush(events, (begin, self._count, way, step, row))
+                        break
+                    if queue in shared:
+                        begin = max(now, taken[0])
+                        heapq.heapreplace(taken, begin + work)
+                    else:
+                        coins = path.servers[step]
+                        server = 0 if coins is None else coins[row]
+                        begin = max(now, taken[server])
+                        taken[server] = begin + work
                 arrived, started, ended = seen[queue]
-                arrived.append(now)
-                started.append(start)
+                arrived.append(end)
+                started.append(begin)
+                end = begin + work
                 ended.append(end)
-            if visit + 1 < len(queues):
-                heapq.heapreplace(events, (end, number, visit + 1, path, row, job))
             else:
-                heapq.heappop(events)
-                rows, ends = left[path]
-                rows.append(row)
+                gone, ends = left[way]
+                gone.append(row)
                 ends.append(end)
-        return left, seen
 
-    def renumber(self, path: tuple[int, int], rows: dict[int, int]) -> None:
-        """Give the jobs of a path that are still inside new rows."""
+    def renumber(self, rows: Sequence[dict[int, int]]) -> None:
+        """Give the jobs that are still inside new rows, by path."""
         # The times stay, so the heap stays one.
         self._events = [
-            (*event[:4], rows[event[4]], event[5]) if event[3] == path else event
-            for event in self._events
+            (time, number, way, step, rows[way][row])
+            for time, number, way, step, row in self._events
         ]

@@ -400,5 +400,5 @@ def _too_short(system: System, record: Record) -> Iterator[str]:
         needed = FORGETS * memory * BATCHES / (1 - WARM_UP) * system.rate_per_second
         yield (
             f"the run is short for a load of {load:.3g} at '{name[:80]}': half-widths may be too "
-            f"small; {math.ceil(needed / 1000) * 1000} requests would do"
+            f"small; {math.ceil(1.1 * needed / 1000) * 1000} requests would do"
         )

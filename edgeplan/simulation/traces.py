@@ -77,7 +77,7 @@ def _times(place: str, rows: Iterable[list[str]]) -> list[float]:
         try:
             found, seconds = _parse(text)
         except ValueError as error:
-            if not times and not faults and not kind:  # a heading
+            if not (times or faults or kind) and _is_heading(text):
                 kind = "heading"
                 names = [cell.strip().lower() for cell in row]
                 column = next((names.index(name) for name in COLUMNS if name in names), 0)
@@ -101,6 +101,12 @@ def _times(place: str, rows: Iterable[list[str]]) -> list[float]:
     if faults:
         raise InputError(faults)
     return times
+
+
+def _is_heading(text: str) -> bool:
+    """Say whether the first cell that is no time is a name, and no mistaken time."""
+    words = ("nan", "inf", "infinity")
+    return not (text[:1].isdigit() or text[:1] in ("-", "+", ".")) and text.lower() not in words
 
 
 def _numbered(place: str, rows: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:

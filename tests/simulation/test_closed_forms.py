@@ -16,15 +16,15 @@ from edgeplan.simulation.statistics import Sample
 from edgeplan.simulation.system import JobClass, Queue, Source, System, Visit
 from tests.simulation.systems import line, single
 
-REQUESTS = 1_000_000
-ERRORS = 4.0
-"""Standard errors allowed: with some thirty comparisons, 1 in 100 seeds would fail."""
+REQUESTS = 600_000
+ERRORS = 5.0
+"""Standard errors allowed; they are estimates from 20 batches themselves (Student: 1 in 10,000)."""
 
 
 def check(system: System, expected: float, *, seed: int = 11, requests: int = REQUESTS) -> None:
     found = Sample(run(system, requests, seed=seed).latencies[0]).mean
     assert found.standard_error is not None
-    assert found.standard_error < 0.02 * expected, "the run says too little"
+    assert found.standard_error < 0.03 * expected, "the run says too little"
     assert abs(found.value - expected) < ERRORS * found.standard_error
 
 
