@@ -42,14 +42,16 @@ def name(load: float | tuple[float, ...]) -> str:
 
 
 def run(
-    contention: Contention, *, requests: int, seeds: Sequence[int], quick: bool
+    contention: Contention, *, requests: int, seeds: Sequence[int], time_limit: float, quick: bool
 ) -> dict[str, Comparison]:
     """Return the plans side by side, by load."""
     loads: tuple[float | tuple[float, ...], ...] = (0.85,) if quick else (*BALANCED, SKEWED)
     found = {}
     for load in loads:
         problem = four_sites(load, contention=contention)
-        compared = compare(problem, requests=requests, seeds=seeds, gap=TOLERANCE)
+        compared = compare(
+            problem, requests=requests, seeds=seeds, gap=TOLERANCE, time_limit=time_limit
+        )
         check(compared)
         found[name(load)] = compared
     return found
@@ -136,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="the four-site experiment")
     parser.add_argument("--requests", type=int, default=500_000, help="for each plan and seed")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--time-limit", type=float, default=60.0, help="seconds for each program")
     parser.add_argument("--contention", choices=("none", "shared"), help="one of the two tables")
     parser.add_argument("--figure", type=Path, help="draw a sweep with link queues here")
     parser.add_argument("--points", type=int, default=12, help="loads in the figure")
@@ -147,7 +150,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         contentions = (options.contention,)
     for contention in contentions:
         began = time.perf_counter()
-        found = run(contention, requests=options.requests, seeds=seeds, quick=options.quick)
+        found = run(
+            contention,
+            requests=options.requests,
+            seeds=seeds,
+            time_limit=options.time_limit,
+            quick=options.quick,
+        )
         print(f"### {HEADS[contention]}\n")
         print(f"Milliseconds, simulated ± half-width of {len(seeds)} seeds (predicted).\n")
         print(table(found))
@@ -160,7 +169,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         low, high = 0.3, 0.97
         loads = [low + (high - low) * i / (options.points - 1) for i in range(options.points)]
         problem = four_sites(0.7, contention="shared")
-        swept = sweep(problem, loads, requests=options.requests, seeds=seeds, gap=TOLERANCE)
+        swept = sweep(
+            problem,
+            loads,
+            requests=options.requests,
+            seeds=seeds,
+            gap=TOLERANCE,
+            time_limit=options.time_limit,
+        )
         draw("rho", list(swept), options.figure)
         print(options.figure)
 
