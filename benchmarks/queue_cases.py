@@ -6,7 +6,7 @@ All services have a mean of 1 s at the queue in question, so that times read as 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
@@ -163,5 +163,7 @@ def tail_cases(rho: float) -> Iterator[Case]:
     yield one_device("cv² 0.25", [("s", rho, 1.0, 0.25)])
     yield one_device("constant mix", [("short", rho, 0.5, 0.0), ("long", rho / 5, 2.5, 0.0)])
     yield tandem(rho, 0.0)
+    yield replace(tandem(rho, 4.0), name="tandem, cv² 4")
+    yield replace(bursts(rho, 4.0), name="bursts, ca² 4")
     yield shared(rho, 4, 1.0)
     yield batches(rho, 0.0)

@@ -18,10 +18,10 @@ from edgeplan.model.errors import InputError
 
 if TYPE_CHECKING:
     from edgeplan.model.catalogue import CatalogueDevice
-    from edgeplan.model.profile import Profile
+    from edgeplan.model.profile import Profile, Timing
     from edgeplan.profiling.progress import ProfileProgress
 
-_NOTES = frozenset({"reuse", "wait", "begin", "noise"})
+_NOTES = frozenset({"reuse", "wait", "begin", "noise", "refuse"})
 """Stages whose message is a line of its own."""
 
 _EVERY_SECONDS = 15.0
@@ -55,6 +55,14 @@ _EVERY_SECONDS = 15.0
     text="Take cuts and shapes from this PROFILE of the same file, so that both fit one instance: "
     "a shortlist depends on the machine.",
 )
+@click.option(
+    "--batch",
+    "batches",
+    metavar="1,2,4,8",
+    callback=lambda ctx, param, text: _batches(text),
+    help="Time jobs of so many requests too, stacked along the first dimension of every input. "
+    "A size that the network cannot take is refused, with the reason; the others are timed.",
+)
 @threads_option
 @click.option("--repeats", type=click.IntRange(1, 100_000), help="Timed runs of each part.")
 @click.option(
@@ -63,8 +71,8 @@ _EVERY_SECONDS = 15.0
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="About how long to time all parts: where it would be more, each is run less often, "
-    "down to five times.",
+    help="About how long to time all parts, for each batch size: where it would be more, each is "
+    "run less often, down to five times.",
 )
 @click.option(
     "--seconds",
@@ -91,6 +99,7 @@ def command(
     max_cuts: int,
     cuts: tuple[int, ...] | None,
     cuts_from: Path | None,
+    batches: tuple[int, ...],
     threads: int,
     repeats: int | None,
     budget: float,
@@ -124,6 +133,7 @@ def command(
             max_cuts=max_cuts,
             cuts=cuts,
             like=like,
+            batches=batches,
             threads=threads,
             repeats=repeats,
             budget_seconds=budget,
@@ -171,6 +181,26 @@ def summary(profile: Profile) -> dict[str, object]:
         "device": profile.device,
         "basis": profile.basis,
         "basis_detail": profile.basis_detail,
+        "batches": [
+            _job(1, profile.whole, profile.boundary_seconds),
+            *(_job(b.requests, b.whole, b.boundary_seconds) for b in profile.batches),
+        ],
+        "refused_batches": [
+            {"requests": refused.requests, "reason": refused.reason}
+            for refused in profile.refused_batches
+        ],
+    }
+
+
+def _job(requests: int, whole: Timing, boundary_seconds: float) -> dict[str, object]:
+    return {
+        "requests": requests,
+        "whole_seconds": whole.median_seconds,
+        "seconds_per_request": whole.median_seconds / requests,
+        "mad_seconds": whole.mad_seconds,
+        "cv2": whole.cv2,
+        "cpu_seconds": whole.cpu_seconds,
+        "boundary_seconds": boundary_seconds,
     }
 
 
@@ -206,6 +236,18 @@ def _cuts(text: str | None) -> tuple[int, ...] | None:
         ) from None
 
 
+def _batches(text: str | None) -> tuple[int, ...]:
+    """Read ``1,2,4,8``."""
+    if text is None:
+        return ()
+    try:
+        return tuple(int(requests) for requests in text.split(","))
+    except ValueError:
+        raise InputError.at(
+            "--batch", f"'{text[:80]}' is not of the form 1,2,4,8 (requests in a job)"
+        ) from None
+
+
 @contextmanager
 def watching() -> Iterator[Callable[[ProfileProgress], None]]:
     """Yield what shows a progress bar on stderr, or says a line now and then without a terminal."""
@@ -230,7 +272,7 @@ def watching() -> Iterator[Callable[[ProfileProgress], None]]:
 
         def update(moment: ProfileProgress) -> None:
             if moment.stage in _NOTES:
-                bar.console.print(clean_text(moment.message, 200))
+                bar.console.print(clean_text(moment.message, 600))
             bar.update(
                 task,
                 description=clean_text(moment.message, 60),

@@ -79,6 +79,7 @@ def _plan(file: Path, as_json: bool) -> None:
             "problem": plan.problem_name,
             "fingerprint": plan.fingerprint,
             "routes": plan.plan.routes,
+            "replicas": plan.plan.replicas,
             "about": plan.about,
         }
         print_json(document)
@@ -86,6 +87,8 @@ def _plan(file: Path, as_json: bool) -> None:
     from edgeplan.cli import tables
 
     tables.plan(plan.plan)
+    if plan.plan.replicas:
+        tables.facts("Replicas", plan.plan.replicas)
     tables.facts(
         f"Made for '{plan.problem_name}'" if plan.problem_name else "Made for a problem not named",
         {

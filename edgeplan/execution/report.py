@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from edgeplan.networks.comparing import scaled_error as scaled_error
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -309,24 +311,3 @@ def equal_bits(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
     """Return whether two arrays have the same type, shape and bytes."""
     same = one.dtype == other.dtype and one.shape == other.shape
     return same and one.tobytes() == other.tobytes()
-
-
-def scaled_error(split: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> float:
-    """Return max |split − whole| ÷ max |whole|.
-
-    ``inf`` where types, shapes, or the places of what is not finite differ; the scale is 1
-    where the whole output is zero.
-    """
-    if split.dtype != whole.dtype or split.shape != whole.shape:
-        return math.inf
-    if not whole.size:
-        return 0.0
-    a, b = split.astype(np.float64), whole.astype(np.float64)
-    odd = ~np.isfinite(a) | ~np.isfinite(b)
-    if odd.any():
-        if not np.array_equal(a[odd], b[odd], equal_nan=True):
-            return math.inf
-        a, b = a[~odd], b[~odd]
-        if not b.size:
-            return 0.0
-    return float(np.max(np.abs(a - b))) / (float(np.max(np.abs(b))) or 1.0)

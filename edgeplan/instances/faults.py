@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import BaseModel
 
-from edgeplan.instances import schema as parts
+from edgeplan.instances import parts
 from edgeplan.instances.document import Place, Plain, show_place
 from edgeplan.instances.units import cut
 from edgeplan.model.errors import Fault
@@ -133,7 +133,7 @@ def _deadline_fault(
         return Fault(f"{place}.deadline", fault.message)
     if rest == "deadline_seconds":
         return Fault(f"{place}.deadline.mean", fault.message)
-    percentiles = [key for key in deadline if key != "mean"]
+    percentiles = [key for key in deadline if parts.probability_of(key) is not None]
     index = re.match(r"tail_deadlines\[(\d+)\]", rest)
     which = f".{percentiles[int(index[1])]}" if index else ""
     return Fault(f"{place}.deadline{which}", fault.message)

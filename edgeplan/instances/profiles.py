@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 from edgeplan.instances.codec import decode, encode
 from edgeplan.instances.document import Plain, parse_json, read_text, to_json, write_text
@@ -33,10 +34,11 @@ def read_profile(path: Path) -> Profile:
         With every fault found, placed in the file (``spans[0][2].mean_seconds``).
     """
     tree = parse_json(read_text(path, max_bytes=MAX_PROFILE_BYTES)).value
+    body = checked_body(tree, PROFILE_FORMAT)
     try:
-        profile = decode(Profile, checked_body(tree, PROFILE_FORMAT))
+        profile = decode(Profile, body)
     except InputError as error:
-        raise InputError(map(_in_file_terms, error.faults)) from None
+        raise InputError(_in_file_terms(fault, body) for fault in error.faults) from None
     faults = list(_profile_faults(profile))
     if faults:
         raise InputError(faults)
@@ -51,8 +53,11 @@ def write_profile(profile: Profile, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
-    header: dict[str, Plain] = {"format": PROFILE_FORMAT, "version": VERSION}
-    write_text(path, to_json({**header, **encode(profile)}))
+    body: dict[str, Plain] = {"format": PROFILE_FORMAT, "version": VERSION, **encode(profile)}
+    for key in ("batches", "refused_batches"):
+        if not body[key]:  # so that versions which do not know them yet read the file
+            del body[key]
+    write_text(path, to_json(body))
 
 
 def checked_body(tree: Plain, name: str) -> dict[str, Plain]:
@@ -91,12 +96,21 @@ def check_header(tree: Plain, name: str) -> None:
         )
 
 
-def _in_file_terms(fault: Fault) -> Fault:
-    """Translate a place in the network's cost table to the profile's."""
-    match = re.fullmatch(r"costs\..*\.(\w+)", fault.place, re.DOTALL)
-    if match is None:
+def _in_file_terms(fault: Fault, body: Mapping[str, Plain]) -> Fault:
+    """Translate a place in the network's cost tables to the profile's."""
+    table = f"costs.{body.get('device')}."
+    if not fault.place.startswith(table):
         return fault
-    return Fault({"seconds": "spans", "cv2": "spans"}.get(match[1], match[1]), fault.message)
+    names = {"seconds": "spans", "cv2": "spans"}
+    key = fault.place.removeprefix(table)
+    batch = re.fullmatch(r"batches\.(-?\d+)(?:\.(\w+))?", key)
+    if batch is None:
+        return Fault(names.get(key, key), fault.message)
+    # The types were in order, or there would be no tables to find a fault in.
+    batches = cast("list[Mapping[str, Plain]]", body["batches"])
+    index = [item["requests"] for item in batches].index(int(batch[1]))
+    key = "requests" if batch[2] is None else names.get(batch[2], batch[2])
+    return Fault(f"batches[{index}].{key}", fault.message)
 
 
 def _profile_faults(profile: Profile) -> Iterator[Fault]:
@@ -123,6 +137,24 @@ def _profile_faults(profile: Profile) -> Iterator[Fault]:
     for first, row in enumerate(profile.spans):
         for length, timing in enumerate(row):
             yield from _timing_faults(f"spans[{first}][{length}]", timing)
+    yield from _batch_faults(profile)
+
+
+def _batch_faults(profile: Profile) -> Iterator[Fault]:
+    sizes = [batch.requests for batch in profile.batches]
+    if any(a >= b for a, b in itertools.pairwise(sizes)):
+        yield Fault("batches", "must ascend by requests, each size once")
+    for index, batch in enumerate(profile.batches):
+        place = f"batches[{index}]"
+        if not (math.isfinite(batch.boundary_seconds) and batch.boundary_seconds >= 0):
+            yield Fault(f"{place}.boundary_seconds", "must be a finite number, not negative")
+        yield from _timing_faults(f"{place}.whole", batch.whole)
+        for first, row in enumerate(batch.spans):
+            for length, timing in enumerate(row):
+                yield from _timing_faults(f"{place}.spans[{first}][{length}]", timing)
+    for index, refused in enumerate(profile.refused_batches):
+        if refused.requests < 2:
+            yield Fault(f"refused_batches[{index}].requests", "must be at least 2")
 
 
 def _timing_faults(place: str, timing: Timing) -> Iterator[Fault]:

@@ -11,17 +11,15 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
-import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from edgeplan.instances import schema as parts
+from edgeplan.instances import conversion, parts
 from edgeplan.instances.document import Place, Plain, check_file, read_document, show_place
 from edgeplan.instances.faults import (
     apart,
@@ -33,25 +31,20 @@ from edgeplan.instances.faults import (
 )
 from edgeplan.instances.instance import Instance
 from edgeplan.instances.profiles import check_header, read_profile
+from edgeplan.instances.schema import INSTANCE_FORMAT
 from edgeplan.instances.units import cut
 from edgeplan.model.errors import Fault, InputError
 from edgeplan.model.graph import OnnxSource
-from edgeplan.model.network import Costs, Layer, LayerCosts, Network, SpanCosts, Tensor
+from edgeplan.model.network import Costs, Layer, Network, Tensor
 from edgeplan.model.problem import (
     Budgets,
     Device,
-    LayerRule,
     Link,
-    Objective,
-    Privacy,
     Problem,
-    Stream,
-    TailDeadline,
 )
 from edgeplan.model.profile import Profile
 
 _T = TypeVar("_T")
-_Part = TypeVar("_Part", parts.LayerJobPart, parts.SpanJobPart)
 
 MAX_FAULTS = 100
 """Most faults that one reading reports."""
@@ -78,7 +71,7 @@ def read_instance(path: Path) -> Instance:
         for YAML, its line.
     """
     document = read_document(path)
-    check_header(document.value, parts.INSTANCE_FORMAT)
+    check_header(document.value, INSTANCE_FORMAT)
     assert isinstance(document.value, dict)
     try:
         return _Reader(path, document.value).read()
@@ -243,7 +236,10 @@ class _Reader:
             made = self._links(index, part)
             links += made
             link_places += [("links", index)] * len(made)
-        streams = {name: self._stream(name, part) for name, part in file.streams.items()}
+        streams = {
+            name: conversion.stream(name, part, self._places["streams"][name], self._faults)
+            for name, part in file.streams.items()
+        }
         # A stream whose network was left out cannot be judged.
         judged = {
             name: stream for name, stream in streams.items() if stream.network not in left_out
@@ -261,7 +257,7 @@ class _Reader:
                 devices=tuple(devices),
                 links=tuple(links),
                 streams=tuple(judged.values()),
-                objective=_objective(file.objective),
+                objective=conversion.objective(file.objective),
                 budgets=Budgets(
                     power_watts=file.budgets.power,
                     dollars_per_hour=file.budgets.money,
@@ -371,52 +367,6 @@ class _Reader:
         back = dataclasses.replace(link, source=link.target, target=link.source)
         return [link, back] if part.both else [link]
 
-    # --- streams --------------------------------------------------------------------------------
-
-    def _stream(self, name: str, part: parts.StreamPart) -> Stream:
-        mean, tails = self._deadlines(name, part)
-        return Stream(
-            name=name,
-            network=part.network,
-            origin=part.origin,
-            rate_per_second=part.rate,
-            arrival_cv2=part.arrival_cv2,
-            deadline_seconds=mean,
-            tail_deadlines=tails,
-            privacy=(
-                None
-                if part.privacy is None
-                else Privacy(zones=tuple(part.privacy.zones), before=part.privacy.before)
-            ),
-            pins=tuple(map(_rule, part.pins)),
-            bans=tuple(map(_rule, part.bans)),
-            together=tuple(tuple(group) for group in part.together),
-            homes=part.homes,
-            returns=part.returns,
-            waits=part.waits,
-            splittable=part.splittable,
-            max_routes=part.max_routes,
-            max_batch=part.batch,
-        )
-
-    def _deadlines(
-        self, name: str, part: parts.StreamPart
-    ) -> tuple[float, tuple[TailDeadline, ...]]:
-        """Return the limit on the mean and those on percentiles."""
-        if not isinstance(part.deadline, dict):
-            return part.deadline, ()
-        tails = []
-        for key, seconds in part.deadline.items():
-            match = re.fullmatch(parts.PERCENTILE, key)
-            probability = 0.0 if match is None else float(Fraction(match[1]) / 100)
-            if 0 < probability < 1:
-                tails.append(TailDeadline(probability=probability, seconds=seconds))
-            elif key != "mean":
-                place = (*self._places["streams"][name], "deadline", key)
-                message = "is no statistic of the latency; write mean, p95 or p99.9"
-                self._faults.append(Fault(show_place(place), message))
-        return part.deadline.get("mean", math.inf), tuple(tails)
-
     # --- networks -------------------------------------------------------------------------------
 
     def _network(
@@ -496,7 +446,7 @@ class _Reader:
             for layer in part.layers
         )
         costs = {
-            device: self._costs(cost, ("networks", name, "costs", device))
+            device: conversion.costs(cost, ("networks", name, "costs", device), self._faults)
             for device, cost in part.costs.items()
         }
         try:
@@ -509,32 +459,6 @@ class _Reader:
                 for fault in error.faults
             ]
             return None
-
-    def _costs(self, part: parts.LayerCostsPart | parts.SpanCostsPart, place: Place) -> Costs:
-        memory = None if part.memory is None else tuple(part.memory)
-        if isinstance(part, parts.LayerCostsPart):
-            return dataclasses.replace(
-                _layer_costs(part),
-                memory_bytes=memory,
-                batches=self._batches(part.batches, _layer_costs, place),
-            )
-        return dataclasses.replace(
-            _span_costs(part),
-            memory_bytes=memory,
-            batches=self._batches(part.batches, _span_costs, place),
-        )
-
-    def _batches(
-        self, jobs: Mapping[str, _Part], costs: Callable[[_Part], _T], place: Place
-    ) -> dict[int, _T]:
-        found: dict[int, _T] = {}
-        for key, part in jobs.items():
-            if re.fullmatch(parts.BATCH_SIZE, key):
-                found[int(key)] = costs(part)
-            else:
-                message = "a batch's size is a whole number, 2 or more"
-                self._faults.append(Fault(show_place((*place, "batches", key)), message))
-        return found
 
     def _profiled(self, name: str, part: parts.ProfiledNetwork) -> Network | None:
         before = len(self._faults)
@@ -608,52 +532,6 @@ class _Pick:
 
     def __call__(self, key: str, stated: _T, other: _T) -> _T:
         return stated if key in self._given else other
-
-
-def _rule(part: parts.RulePart) -> LayerRule:
-    layers = None if part.layers is None else tuple(part.layers)
-    return LayerRule(devices=tuple(part.devices), layers=layers)
-
-
-def _objective(part: parts.ObjectivePart) -> Objective:
-    weights = (part.latency, part.energy, part.cost, part.throughput)
-    latency, energy, cost, throughput = (weight or 0.0 for weight in weights)
-    if all(weight is None for weight in weights):
-        latency = 1.0
-    return Objective(
-        latency=latency,
-        energy=energy,
-        cost=cost,
-        throughput=throughput,
-        latency_denominator_seconds=part.denominators.latency,
-        energy_denominator_joules=part.denominators.energy,
-        cost_denominator_dollars=part.denominators.cost,
-        throughput_denominator_seconds=part.denominators.throughput,
-        aggregate=part.aggregate,
-    )
-
-
-def _layer_costs(part: parts.LayerJobPart) -> LayerCosts:
-    return LayerCosts(
-        seconds=tuple(part.times),
-        boundary_seconds=part.boundary,
-        cv2=part.cv2,
-        joules=None if part.energies is None else tuple(part.energies),
-        dollars=None if part.prices is None else tuple(part.prices),
-    )
-
-
-def _span_costs(part: parts.SpanJobPart) -> SpanCosts:
-    return SpanCosts(
-        seconds=_table(part.spans),
-        cv2=_table(part.cv2),
-        joules=None if part.energies is None else _table(part.energies),
-        dollars=None if part.prices is None else _table(part.prices),
-    )
-
-
-def _table(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(value) for value in row) for row in rows)
 
 
 def _difference(first: Profile, other: Profile) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgeplan.model.graph import Graph
@@ -66,6 +66,58 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchTimes:
+    """What a job of several requests costs on the same device: one batch size.
+
+    The requests lie along the first dimension of every graph input; cuts and layers are those
+    of the profile. All times are of the whole job.
+
+    Parameters
+    ----------
+    requests
+        How many requests the job serves.
+    whole
+        Time of the unsplit network, pinned for the job, at the deployed optimisation level.
+    spans
+        Row ``i``, entry ``k``: time of the part made of layers ``i`` to ``i + k``.
+    boundary_seconds
+        Median extra time of a split: (Σ parts − whole) per additional part, not below 0.
+    joules
+        Of the whole job, in the shape of ``spans``; ``None`` where energy is left to the
+        device's watts.
+    detail
+        What was and was not run.
+    """
+
+    requests: int
+    whole: Timing
+    spans: tuple[tuple[Timing, ...], ...]
+    boundary_seconds: float
+    joules: tuple[tuple[float, ...], ...] | None
+    detail: str
+
+    def costs(self) -> SpanCosts:
+        """Return the span table as the planner prices it (means of wall time)."""
+        return _costs(self.spans, self.joules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedBatch:
+    """A batch size that was asked for and could not be measured.
+
+    Parameters
+    ----------
+    requests
+        How many requests the job serves.
+    reason
+        Why not, and what to do.
+    """
+
+    requests: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """What a network's parts cost on one device.
 
@@ -106,6 +158,10 @@ class Profile:
         Where the measurement, or the one that the prediction starts from, was made.
     created
         ISO 8601 time.
+    batches
+        The same for jobs of several requests, by ascending batch size, each at least 2.
+    refused_batches
+        Batch sizes that were asked for and could not be measured.
     """
 
     network: str
@@ -126,15 +182,26 @@ class Profile:
     basis_detail: str
     machine: Machine
     created: str
+    batches: tuple[BatchTimes, ...] = ()
+    refused_batches: tuple[RefusedBatch, ...] = ()
 
     def __post_init__(self) -> None:
         # A Network validates layers, tensors and table shapes with places.
         Network(self.network, self.layers, self.tensors, {self.device: self.costs()})
 
     def costs(self) -> SpanCosts:
-        """Return the span table as the planner prices it (means of wall time)."""
-        return SpanCosts(
-            seconds=tuple(tuple(timing.mean_seconds for timing in row) for row in self.spans),
-            cv2=tuple(tuple(timing.cv2 for timing in row) for row in self.spans),
-            joules=self.joules,
+        """Return the span tables as the planner prices them (means of wall time)."""
+        return replace(
+            _costs(self.spans, self.joules),
+            batches={batch.requests: batch.costs() for batch in self.batches},
         )
+
+
+def _costs(
+    spans: tuple[tuple[Timing, ...], ...], joules: tuple[tuple[float, ...], ...] | None
+) -> SpanCosts:
+    return SpanCosts(
+        seconds=tuple(tuple(timing.mean_seconds for timing in row) for row in spans),
+        cv2=tuple(tuple(timing.cv2 for timing in row) for row in spans),
+        joules=joules,
+    )

@@ -14,9 +14,12 @@ from edgeplan.networks._folding import fold
 from edgeplan.networks._pinning import choose, free_inputs, normalise, pin
 from edgeplan.networks._pooling import mark
 from edgeplan.networks._reading import all_nodes, hash_files, read, subgraphs
+from edgeplan.networks._stacking import blame_reshapes, check_reshapes, stacked_shapes
 
 
-def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, object]:
+def inspect(
+    path: str, shapes: dict[str, list[int]], scratch: str, requests: int = 1
+) -> dict[str, object]:
     """Read, pin, fold and describe a file; leave the folded model in ``scratch``.
 
     Parameters
@@ -27,6 +30,8 @@ def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, 
         As the user gave them.
     scratch
         Existing folder; the folded model becomes ``folded.onnx`` in it.
+    requests
+        How many are stacked along the first dimension of every input.
 
     Returns
     -------
@@ -43,10 +48,18 @@ def inspect(path: str, shapes: dict[str, list[int]], scratch: str) -> dict[str, 
     chosen = choose(model, shapes, name)
     defaults = [[key, chosen[key]] for key in free_inputs(model) if key not in shapes]
     sandbox.report({"defaults": defaults})  # now: what follows may fail for them
-    folded = _fold_pinned(model, chosen, Path(scratch), name)
+    chosen = stacked_shapes(model, chosen, requests, name)
+    try:
+        folded = _fold_pinned(model, chosen, Path(scratch), name)
+        _check_outputs(folded, name)
+        values = annotate(folded, chosen, name)
+    except NetworkError as error:
+        if requests == 1:
+            raise
+        raise blame_reshapes(error, model) from None
     del model
-    _check_outputs(folded, name)
-    values = annotate(folded, chosen, name)
+    if requests > 1:
+        check_reshapes(folded, values, name)
     graph = describe(folded, values, elements, weight_bytes, file_bytes)
     mark(folded, Path(scratch), name)
     save(folded, Path(scratch) / "folded.onnx")

@@ -82,7 +82,7 @@ def choose(
             else:
                 shapes[name] = tuple(wanted)
             continue
-        stated = _stated(tensor.shape)
+        stated = stated_sizes(tensor.shape)
         if wanted is None:
             chosen = _default(tensor)
             if chosen is None:
@@ -108,7 +108,7 @@ def free_inputs(model: onnx.ModelProto) -> list[str]:
         value.name
         for value in model.graph.input
         if not value.type.tensor_type.HasField("shape")
-        or None in _stated(value.type.tensor_type.shape)
+        or None in stated_sizes(value.type.tensor_type.shape)
     ]
 
 
@@ -131,7 +131,8 @@ def forget(model: onnx.ModelProto) -> None:
             value.type.tensor_type.ClearField("shape")
 
 
-def _stated(shape: onnx.TensorShapeProto) -> tuple[int | None, ...]:
+def stated_sizes(shape: onnx.TensorShapeProto) -> tuple[int | None, ...]:
+    """Return the sizes that a file states, ``None`` for the free ones."""
     # Exporters write 0, -1, a name or nothing for a free size.
     return tuple(
         dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
@@ -140,7 +141,7 @@ def _stated(shape: onnx.TensorShapeProto) -> tuple[int | None, ...]:
 
 
 def _default(tensor: onnx.TypeProto.Tensor) -> tuple[int, ...] | None:
-    sizes = list(_stated(tensor.shape))
+    sizes = list(stated_sizes(tensor.shape))
     for axis, dim in enumerate(tensor.shape.dim):
         if sizes[axis] is None and (axis == 0 or dim.dim_param.lower() in _BATCH_NAMES):
             sizes[axis] = 1

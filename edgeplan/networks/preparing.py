@@ -46,6 +46,7 @@ def prepare(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     folder: Path | str,
+    requests: int = 1,
     seconds: float | None = None,
     memory_bytes: int | None = None,
 ) -> Prepared:
@@ -63,6 +64,10 @@ def prepare(
     folder
         Where the folded file goes; made if it is not there. Its name comes from the content
         and the shapes, so that equal work lands in the same file.
+    requests
+        Pinned for a job of so many requests, stacked along the first dimension of every input:
+        its size is that of ``shapes`` times their number, also where the file fixes it. Whether
+        the network keeps them apart then is for the caller to try.
     seconds
         Limit on the time; by default 15 s and one second for every 8 MiB of the file.
     memory_bytes
@@ -76,7 +81,8 @@ def prepare(
     Raises
     ------
     NetworkError
-        If the file is unsafe, invalid, too large, too slow or crashes the runtime.
+        If the file is unsafe, invalid, too large, too slow or crashes the runtime; if its
+        requests cannot be stacked.
     InputError
         If the shapes do not fit.
     """
@@ -92,11 +98,14 @@ def prepare(
                 str(file),
                 given,
                 scratch,
+                requests,
                 seconds=seconds_for(file) if seconds is None else seconds,
                 memory_bytes=memory_for(file) if memory_bytes is None else memory_bytes,
                 on_report=reports.append,
             )
         except NetworkError as error:
+            if requests > 1:
+                raise
             raise blame_defaults(error, _defaults(reports)) from None
         try:
             graph, digest, pinned = _read(data)

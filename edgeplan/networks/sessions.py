@@ -106,6 +106,26 @@ def draw(wanted: Sequence[tuple[str, str, Sequence[int]]], seed: int) -> dict[st
     }
 
 
+def draw_stacked(
+    wanted: Sequence[tuple[str, str, Sequence[int]]], seed: int, requests: int
+) -> dict[str, Array]:
+    """Return the inputs of several requests, stacked along the first dimension.
+
+    Parameters
+    ----------
+    wanted
+        Name, numpy type and shape of each input of a single request.
+    seed
+        Of the first request; each further one has the next seed.
+    requests
+        How many, at least 1; the inputs of a single one may have no dimension.
+    """
+    singles = [draw(wanted, seed + number) for number in range(requests)]
+    if requests == 1:
+        return singles[0]
+    return {name: np.concatenate([single[name] for single in singles]) for name in singles[0]}
+
+
 def _wanted(
     source: Graph | onnxruntime.InferenceSession,
 ) -> list[tuple[str, str, Sequence[int]]]:

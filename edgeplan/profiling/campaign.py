@@ -1,4 +1,4 @@
-"""One profile in the making: what is known, what is missing, and how the rest is run."""
+"""One batch size of a profile in the making: what is known, what is missing, how it is run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 import statistics
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ import edgeplan
 from edgeplan.model.errors import NetworkError
 from edgeplan.model.graph import Graph
 from edgeplan.model.network import Layer, Tensor
-from edgeplan.model.profile import Machine, Profile
+from edgeplan.model.profile import BatchTimes, Machine, Profile
 from edgeplan.networks import sandbox
 from edgeplan.networks.grouping import group, part_io
 from edgeplan.networks.preparing import Prepared, blame_defaults
 from edgeplan.profiling import energy, shortlist, store, tables, timing
+from edgeplan.profiling.budget import CUT_SECONDS, SITTING_SECONDS, Estimate
 from edgeplan.profiling.progress import ProfileProgress, Stage
 from edgeplan.profiling.samples import Samples, Samplings, Span, is_time
 
@@ -30,18 +31,6 @@ _METHOD = 3
 
 _OPEN_SECONDS = 60.0
 _TOTAL_SECONDS = 7 * 24 * 3600.0
-_BATCH_SECONDS = 20.0
-"""Spans are timed together for about so long: drift of the machine then hits all alike."""
-
-_BATCH_SPANS = 16
-"""Spans timed together where it is not known how long they take."""
-
-_CUT_SECONDS = 0.1
-"""Roughly what cutting out and opening a part takes."""
-
-_LEAST_EFFORT = 1 / 64
-"""Lower than this share of the effort goes no budget."""
-
 _MEASURE = "edgeplan.profiling.timing:measure"
 _RUNTIME_BYTES = 2 * 2**30
 
@@ -51,7 +40,9 @@ OnProgress = Callable[[ProfileProgress], None]
 
 @dataclass
 class Campaign:
-    """One profile in the making: the methods are called in the order in which they stand here.
+    """One batch size of a profile: the methods are called in the order in which they stand here.
+
+    Single requests come first and settle the cuts; each other batch size follows them.
 
     Parameters
     ----------
@@ -69,8 +60,14 @@ class Campaign:
         Limit of the child; ``None`` for one that fits the network.
     on_progress, stop
         Whom to tell, and when to end.
+    requests
+        In a job: what is timed is one job.
     prepared
-        The network, once it is read.
+        The network, once it is read, pinned for a job.
+    single
+        The same pinned for a single request, where a job holds several.
+    spans_before, sizes
+        For progress: spans of the batch sizes before this one, and how many sizes there are.
     positions, layers, tensors
         Where it is cut, and into what, once that is settled.
     guesses
@@ -89,7 +86,11 @@ class Campaign:
     memory_bytes: int | None
     on_progress: OnProgress | None
     stop: threading.Event | None
+    requests: int = 1
     prepared: Prepared | None = None
+    single: Prepared | None = None
+    spans_before: int = 0
+    sizes: int = 1
     positions: tuple[int, ...] = ()
     layers: tuple[Layer, ...] = ()
     tensors: tuple[Tensor, ...] = ()
@@ -99,17 +100,23 @@ class Campaign:
 
     @property
     def graph(self) -> Graph:
-        """The folded network."""
-        assert self.prepared is not None
-        return self.prepared.graph
+        """The folded network, for a single request."""
+        prepared = self.single or self.prepared
+        assert prepared is not None
+        return prepared.graph
+
+    @property
+    def _estimate(self) -> Estimate:
+        return Estimate(len(self.layers), self.guesses, self.effort)
 
     def say(self, stage: Stage, message: str) -> None:
         """Tell the one who watches."""
         if self.on_progress is not None:
-            done = sum(map(self.share, self.wanted))
-            self.on_progress(
-                ProfileProgress(stage=stage, done=done, total=len(self.wanted), message=message)
-            )
+            done = self.spans_before + sum(map(self.share, self.wanted))
+            total = self.sizes * len(self.wanted)
+            if self.requests > 1:
+                message = f"batch {self.requests}: {message}"
+            self.on_progress(ProfileProgress(stage=stage, done=done, total=total, message=message))
 
     def heed(self) -> None:
         """End here if told to stop."""
@@ -139,19 +146,23 @@ class Campaign:
     def ending(self) -> str:
         """Return what an interruption leaves behind, in words."""
         kept, part = self.counted()
+        kept += self.spans_before
         if not kept:
             return "interrupted before any span was measured"
         return (
-            f"interrupted: {kept} of {len(self.wanted)} spans are measured and kept{part}; the "
-            "same command goes on from there"
+            f"interrupted: {kept} of {self.sizes * len(self.wanted)} spans are measured and "
+            f"kept{part}; the same command goes on from there"
         )
 
     def key(self, device: str, cuts: int | list[int]) -> str:
         """Return the key of everything that the times depend on."""
         assert self.prepared is not None
         source = self.prepared.source
+        # Single requests have the key that they had before there were jobs of several.
+        jobs = {} if self.requests == 1 else {"requests": self.requests}
         return store.key_of(
             {
+                **jobs,
                 "method": _METHOD,
                 "edgeplan": edgeplan.__version__,
                 "network": source.sha256,
@@ -210,6 +221,22 @@ class Campaign:
         self.wanted = tables.wanted(len(self.layers))
         self._keep_to_budget()
 
+    def follow(self, kept: store.Store, single: Campaign) -> None:
+        """Settle instead of `choose`: cut and run what the single requests were."""
+        if not any(record.get("kind") == "positions" for record in kept.records):
+            # A job takes at most about as long as its requests one by one.
+            self.guesses = tuple(
+                self.requests * statistics.median(single.found.spans[layer, layer + 1].wall)
+                for layer in range(len(single.layers))
+            )
+            kept.append(
+                {"kind": "positions", "positions": single.positions, "seconds": self.guesses}
+            )
+        self.positions = single.positions
+        self.layers, self.tensors = single.layers, single.tensors
+        self.wanted = single.wanted
+        self._keep_to_budget()
+
     def tell_reuse(self, key: str) -> None:
         """Say in one line what need not be measured again."""
         kept, part = self.counted()
@@ -232,8 +259,8 @@ class Campaign:
         if not missing and self.found.whole:
             return
         self.heed()
-        limit = self._memory()
-        batches = self._batches(missing, limit) or [[]]
+        limit = self.memory()
+        sittings = self._sittings(missing, limit) or [[]]
         parts = []
         for first, stop in missing:
             inputs, outputs = part_io(self.tensors, first, stop)
@@ -247,7 +274,7 @@ class Campaign:
                     "had": (len(had.wall), math.fsum(had.wall)),
                 }
             )
-        self.say("begin", self._announcement(missing, len(batches)))
+        self.say("begin", self._announcement(missing, len(sittings)))
         self.say("measure", f"timing {len(missing)} spans")
         assert self.prepared is not None
         began = _now()
@@ -255,7 +282,7 @@ class Campaign:
         def on_runs(data: Mapping[str, Any]) -> None:
             record = {
                 "kind": "runs",
-                "batch": f"{began} {data.get('batch')}",
+                "sitting": f"{began} {data.get('sitting')}",
                 "items": data.get("items"),
                 "disturbed": data.get("disturbed"),
                 "created": _now(),
@@ -264,27 +291,26 @@ class Campaign:
             self.found.take(record)
             self.say("measure", self._said())
 
-        self._call(
+        self.call(
             _MEASURE,
             on_runs,
             limit,
             folded=self.prepared.folded,
-            original=self.path.absolute(),
+            # The file itself may fix its sizes, and those of a single request.
+            original=self.path.absolute() if self.requests == 1 else self.prepared.folded,
             folder=folder,
             parts=parts,
-            batches=[[*batch, timing.ORIGINAL] for batch in batches],
-            inputs=self._inputs(),
+            sittings=[[*sitting, timing.ORIGINAL] for sitting in sittings],
+            inputs=self.inputs(),
+            requests=self.requests,
             effort=asdict(self.effort),
             powercap=energy.POWERCAP,
         )
 
     def result(self, name: str, device: str) -> Profile:
-        """Put the profile together."""
+        """Put the profile of single requests together."""
         assert self.prepared is not None
-        count = len(self.layers)
-        measured = {span: self.found.spans[span] for span in self.wanted}
-        spans, boundary_seconds = tables.timings(measured, count)
-        joules = tables.joules(measured, count)
+        times = self.times()
         return Profile(
             network=name,
             onnx=self.path.name,
@@ -294,23 +320,48 @@ class Campaign:
             positions=self.positions,
             layers=self.layers,
             tensors=self.tensors,
+            whole=times.whole,
+            spans=times.spans,
+            boundary_seconds=times.boundary_seconds,
+            joules=times.joules,
+            energy_basis="power-model" if times.joules is None else "rapl",
+            device=device,
+            basis="measured",
+            basis_detail=times.detail,
+            machine=self.machine,
+            created=_now(),
+        )
+
+    def times(self) -> BatchTimes:
+        """Return what was measured of a job."""
+        count = len(self.layers)
+        measured = {span: self.found.spans[span] for span in self.wanted}
+        spans, boundary_seconds = tables.timings(measured, count)
+        joules = tables.joules(measured, count)
+        return BatchTimes(
+            requests=self.requests,
             whole=tables.whole(self.found.whole),
             spans=spans,
             boundary_seconds=boundary_seconds,
             joules=joules,
-            energy_basis="power-model" if joules is None else "rapl",
-            device=device,
-            basis="measured",
-            basis_detail=tables.detail(
+            detail=tables.detail(
                 self.found,
                 self.wanted,
                 count,
                 warmup=self.effort.warmup,
                 rapl=joules is not None,
             ),
-            machine=self.machine,
-            created=_now(),
         )
+
+    def inputs(self) -> list[tuple[str, str, list[int]]]:
+        """Return name, type and shape of each graph input of a single request."""
+        values = {value.name: value for value in self.graph.values}
+        found = []
+        for name in self.graph.inputs:
+            shape = values[name].shape
+            assert shape is not None, "preparing pins every graph input"
+            found.append((name, values[name].dtype, list(shape)))
+        return found
 
     def _said(self) -> str:
         count = len(self.layers)
@@ -321,25 +372,16 @@ class Campaign:
             return so_far
         return f"{so_far}, all layers {statistics.median(samples.wall) * 1e3:.4g} ms"
 
-    def _inputs(self) -> list[tuple[str, str, list[int]]]:
-        values = {value.name: value for value in self.graph.values}
-        found = []
-        for name in self.graph.inputs:
-            shape = values[name].shape
-            assert shape is not None, "preparing pins every graph input"
-            found.append((name, values[name].dtype, list(shape)))
-        return found
-
     def _node_seconds(self, folder: Path) -> Sequence[float] | None:
         assert self.prepared is not None
-        times = self._call(
+        times = self.call(
             "edgeplan.profiling.timing:shares",
             lambda data: None,
-            self._memory(),
+            self.memory(),
             folded=self.prepared.folded,
             folder=folder,
             names=[node.name for node in self.graph.nodes],
-            inputs=self._inputs(),
+            inputs=self.inputs(),
         )
         usable = (
             isinstance(times, list)
@@ -349,13 +391,14 @@ class Campaign:
         )
         return times if usable else None
 
-    def _call(
+    def call(
         self,
         target: str,
         on_runs: Callable[[Mapping[str, Any]], None],
         memory_bytes: int,
         **job: object,
     ) -> Any:
+        """Run a target in the sandbox under this campaign's limits, and heed what it reports."""
         place = self.path.name[:80]
 
         def on_report(data: object) -> None:
@@ -372,7 +415,7 @@ class Campaign:
             if data.get("event") == "runs":
                 on_runs(data)
             elif isinstance(data.get("opened"), int):
-                self.say("measure", f"opened {data['opened']} of {data.get('batch')} parts")
+                self.say("measure", f"opened {data['opened']} of {data.get('sitting')} parts")
 
         try:
             return sandbox.call(
@@ -384,88 +427,58 @@ class Campaign:
                 on_report=on_report,
                 threads=self.machine.threads,
                 provider=self.machine.provider,
-                run_seconds=self.seconds,
-                open_seconds=max(_OPEN_SECONDS, 4 * self.seconds),
+                run_seconds=self.requests * self.seconds,
+                open_seconds=max(_OPEN_SECONDS, 4 * self.seconds * self.requests),
                 **job,
             )
         except NetworkError as error:
             assert self.prepared is not None
-            if self.found.spans:  # it runs with these sizes
+            if self.found.spans or self.requests > 1:  # it runs with these sizes
                 raise
             raise blame_defaults(error, self.prepared.defaults) from None
 
-    def _memory(self) -> int:
+    def memory(self) -> int:
+        """Return the limit on the child's address space in bytes."""
         if self.memory_bytes is not None:
             return self.memory_bytes
         wished = 2 * sandbox.DEFAULT_MEMORY_BYTES + 12 * self.graph.weight_bytes
         return max(sandbox.DEFAULT_MEMORY_BYTES, min(wished, self.machine.memory_bytes * 3 // 4))
 
-    def _batches(self, missing: Sequence[Span], limit: int) -> list[list[int]]:
+    def _sittings(self, missing: Sequence[Span], limit: int) -> list[list[int]]:
         """Return indices into ``missing``: what is open and timed together.
 
-        Not more than fits in memory, nor takes longer than `_BATCH_SECONDS`.
+        Not more than fits in memory, nor takes longer than `SITTING_SECONDS`.
         """
         space = max(0, limit - _RUNTIME_BYTES - 4 * self.graph.weight_bytes)
-        whole = self._guess(0, len(self.layers))
-        batches: list[list[int]] = []
+        estimate = self._estimate
+        sittings: list[list[int]] = []
         free, left = 0, 0.0
         for index, (first, stop) in enumerate(missing):
             layers = self.layers[first:stop]
-            bytes_ = 3 * sum(layer.weight_bytes for layer in layers) + 2 * max(
-                layer.activation_bytes for layer in layers
-            )
-            seconds = self._guess(first, stop)
-            if not batches or bytes_ > free or seconds > left:
-                batches.append([])
-                free, left = space, _BATCH_SECONDS - whole
-            batches[-1].append(index)
+            bytes_ = 3 * sum(layer.weight_bytes for layer in layers)
+            bytes_ += 2 * self.requests * max(layer.activation_bytes for layer in layers)
+            seconds = estimate.span(first, stop)
+            if not sittings or bytes_ > free or seconds > left:
+                sittings.append([])
+                free, left = space, SITTING_SECONDS - estimate.whole()
+            sittings[-1].append(index)
             free -= bytes_
             left -= seconds
-        return batches
+        return sittings
 
-    def _announcement(self, missing: Sequence[Span], batches: int) -> str:
+    def _announcement(self, missing: Sequence[Span], sittings: int) -> str:
         """Return what lies ahead, in words."""
         about = ""
-        if len(self.guesses) == len(self.layers):
-            seconds = math.fsum(self._guess(*span) * (1 - self.share(span)) for span in missing)
-            seconds += batches * self._guess(0, len(self.layers)) + len(missing) * _CUT_SECONDS
+        estimate = self._estimate
+        if estimate.known:
+            seconds = math.fsum(estimate.span(*span) * (1 - self.share(span)) for span in missing)
+            seconds += sittings * estimate.whole() + len(missing) * CUT_SECONDS
             about = f", about {max(1, round(seconds))} s on a quiet machine"
         spans = "1 span" if len(missing) == 1 else f"{len(missing)} spans"
         return f"{spans} of {self.path.stem[:80]}{about}; Ctrl-C keeps what is measured"
 
     def _keep_to_budget(self) -> None:
-        """Lower the effort as far as the budget asks, down to the fewest runs of each span.
-
-        It follows from the store's records alone, so taking up an interrupted run lowers it
-        alike.
-        """
-        if len(self.guesses) != len(self.layers):
-            return
-        least = self.effort.part_seconds * _LEAST_EFFORT
-        while self._total() > self.budget_seconds and self.effort.part_seconds > least:
-            part_seconds = self.effort.part_seconds / 2
-            self.effort = replace(
-                self.effort,
-                part_seconds=part_seconds,
-                short_seconds=min(self.effort.short_seconds, part_seconds),
-            )
-
-    def _total(self) -> float:
-        """Return about how long timing every span will take."""
-        seconds = math.fsum(self._guess(*span) + _CUT_SECONDS for span in self.wanted)
-        batches = math.ceil(seconds / _BATCH_SECONDS)
-        return seconds + batches * self._guess(0, len(self.layers))
-
-    def _guess(self, first: int, stop: int) -> float:
-        """Return about how long timing a span will take, all its runs together."""
-        if len(self.guesses) != len(self.layers):
-            return _BATCH_SECONDS / (_BATCH_SPANS + 1)
-        once = math.fsum(self.guesses[first:stop])
-        runs = self.effort.warmup + self.effort.repeats
-        fewest = self.effort.warmup + self.effort.least
-        return max(
-            min(once * runs, self.effort.part_seconds), once * fewest, self.effort.short_seconds
-        )
+        self.effort = self._estimate.effort_within(self.budget_seconds, self.wanted)
 
 
 def _now() -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from edgeplan.model.errors import Fault, InputError, InterruptedRunError
-from edgeplan.model.profile import Profile
+from edgeplan.model.errors import Fault, InputError, InterruptedRunError, NetworkError
+from edgeplan.model.profile import BatchTimes, Profile, RefusedBatch
 from edgeplan.networks import sandbox
 from edgeplan.networks.preparing import prepare
-from edgeplan.profiling import noise, scratch, shortlist, store, timing
+from edgeplan.profiling import columns, noise, scratch, shortlist, store, timing
 from edgeplan.profiling.campaign import Campaign, OnProgress
 from edgeplan.profiling.machine import this_machine
 
@@ -43,6 +44,7 @@ def profile(
     max_cuts: int = DEFAULT_CUTS,
     cuts: Sequence[int] | None = None,
     like: Profile | None = None,
+    batches: Sequence[int] = (),
     threads: int = 1,
     repeats: int | None = None,
     budget_seconds: float = DEFAULT_BUDGET_SECONDS,
@@ -79,19 +81,23 @@ def profile(
         Profile of the same file, from another run or machine: its cuts and its shapes are taken,
         so that both profiles can be used in one instance (a shortlist depends on times, and so
         on the machine). It takes the place of `cuts`, and of `shapes`, which may only agree.
+    batches
+        Batch sizes: jobs of so many requests are measured beside single requests, which always
+        are. A size that the network cannot take is refused and the others are measured: the
+        profile says why (`edgeplan.profiling.columns` has the rules).
     threads
         Intra-op threads.
     repeats
         Timed runs of each span (default `DEFAULT_REPEATS`); fewer, but at least four, where
         they take over two seconds together, more where they take under 20 ms.
     budget_seconds
-        About how long all spans together may take: where it would be more (judged by one timing
-        of the nodes), spans get fewer runs, but at least five, or `repeats` if that is less. So
-        it is a wish, not a limit.
+        About how long all spans of a batch size together may take: where it would be more
+        (judged by one timing of the nodes), spans get fewer runs, but at least five, or
+        `repeats` if that is less. So it is a wish, not a limit.
     warmup
         Runs thrown away before.
     seconds
-        Limit on reading the file, and on one inference.
+        Limit on reading the file, and on one inference of a single request.
     memory_bytes
         Limit on the address space of the child; by default enough for some copies of the
         network, at most three quarters of this machine's memory.
@@ -117,7 +123,8 @@ def profile(
     InputError
         If an argument makes no sense, with every fault found, or `like` is of another network.
     NetworkError
-        If the file is unsafe or invalid, or the network crashes, or exceeds a limit.
+        If the file is unsafe or invalid, or the network crashes, or exceeds a limit, with
+        single requests.
     InterruptedRunError
         On Ctrl-C or `stop`; finished spans are kept, and the same call takes them up.
     """
@@ -129,25 +136,31 @@ def profile(
         warmup=warmup,
         seconds=seconds,
         memory_bytes=memory_bytes,
+        batches=batches,
     )
     if like is not None:
         shapes, cuts = _taken(like, shapes, cuts)
+    effort = timing.Effort(
+        repeats=DEFAULT_REPEATS if repeats is None else repeats,
+        least=min(_LEAST_RUNS, DEFAULT_REPEATS if repeats is None else repeats),
+        warmup=warmup,
+        part_seconds=_PART_SECONDS,
+        short_seconds=_SHORT_SECONDS,
+    )
+    several = sorted(set(batches) - {1})
+    cache = store.default_folder() if cache is None else cache
     run = Campaign(
         path=Path(path),
-        effort=timing.Effort(
-            repeats=DEFAULT_REPEATS if repeats is None else repeats,
-            least=min(_LEAST_RUNS, DEFAULT_REPEATS if repeats is None else repeats),
-            warmup=warmup,
-            part_seconds=_PART_SECONDS,
-            short_seconds=_SHORT_SECONDS,
-        ),
+        effort=effort,
         budget_seconds=budget_seconds,
         machine=this_machine(provider=provider, threads=threads),
         seconds=seconds,
         memory_bytes=memory_bytes,
         on_progress=on_progress,
         stop=stop,
+        sizes=1 + len(several),
     )
+    current = run
     try:
         with scratch.folder() as folder:
             run.say("prepare", f"reading {run.path.name[:80]}")
@@ -158,7 +171,7 @@ def profile(
             key = run.key(device, max_cuts if explicit is None else list(explicit))
             run.heed()
             with store.Store(
-                store.default_folder() if cache is None else cache,
+                cache,
                 key,
                 on_wait=lambda: run.say("wait", "another process is measuring this network"),
                 stop=stop,
@@ -175,10 +188,26 @@ def profile(
             warning = noise.warning(result.whole, run.machine)
             if warning is not None:
                 run.say("noise", warning)
+            known: list[BatchTimes] = []
+            refused: list[RefusedBatch] = []
+            for requests in several:
+                sizes = 1 + len(several) - len(refused)
+                before = (1 + len(known)) * len(run.wanted)
+                current = columns.beside(run, requests, effort, sizes, before)
+                try:
+                    columns.measure(
+                        current, run, folder=folder, cache=cache, device=device, fresh=fresh
+                    )
+                except NetworkError as error:
+                    refused.append(RefusedBatch(requests=requests, reason=columns.refusal(error)))
+                    current.say("refuse", f"refused: {refused[-1].reason}")
+                else:
+                    known.append(current.times())
+            run.sizes, run.spans_before = 1 + len(known), len(known) * len(run.wanted)
             run.say("done", "every span is known")
-            return result
+            return replace(result, batches=tuple(known), refused_batches=tuple(refused))
     except KeyboardInterrupt:
-        raise InterruptedRunError(run.ending()) from None
+        raise InterruptedRunError(current.ending()) from None
 
 
 def _taken(
@@ -240,6 +269,7 @@ def _check(
     warmup: int,
     seconds: float,
     memory_bytes: int | None,
+    batches: Sequence[int],
 ) -> None:
     faults = []
     if max_cuts < 0:
@@ -256,5 +286,9 @@ def _check(
         faults.append(Fault("seconds", "must be a positive number"))
     if memory_bytes is not None and memory_bytes < 1:
         faults.append(Fault("memory_bytes", "must be at least 1"))
+    if not all(1 <= requests <= columns.MOST_REQUESTS for requests in batches):
+        faults.append(
+            Fault("batches", f"must be numbers of requests from 1 to {columns.MOST_REQUESTS}")
+        )
     if faults:
         raise InputError(faults)

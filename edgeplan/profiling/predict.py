@@ -20,6 +20,9 @@ difference of measured times, and a noisy one must not make small parts look che
 split would win by noise. The assumption, that a span reaches the same fraction of its roofline
 there as here, is the weak point: it ignores caches, kernels and number formats. So every result
 is labelled ``predicted`` and says from what.
+
+A job of b requests does b times the operations and moves b times the values, and the weights once;
+its times, measured here as those of a job, are scaled by the roofs of that.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from datetime import UTC, datetime
 from edgeplan.model.catalogue import CatalogueDevice
 from edgeplan.model.errors import Fault, InputError
 from edgeplan.model.graph import Graph, Node
-from edgeplan.model.profile import Profile, Timing
+from edgeplan.model.profile import BatchTimes, Profile, Timing
 from edgeplan.profiling.calibrate import Calibration, calibrate
 
 _VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Shape", "Size"})
@@ -66,15 +69,25 @@ class _Scale:
         return there / here
 
 
+@dataclass(frozen=True)
+class _Job:
+    """Times of a job: of the profile itself, for a single request, or one of its batch sizes."""
+
+    requests: int
+    whole: Timing
+    spans: tuple[tuple[Timing, ...], ...]
+    boundary_seconds: float
+
+
 class _Ratios:
     """From time here to time there, by span."""
 
-    def __init__(self, profile: Profile, scale: _Scale) -> None:
+    def __init__(self, profile: Profile, job: _Job, scale: _Scale) -> None:
         sizes = _sizes(profile.graph)
-        efforts = [_effort(node, sizes) for node in profile.graph.nodes]
+        efforts = [_effort(node, sizes, job.requests) for node in profile.graph.nodes]
         edges = (0, *profile.positions, len(efforts))
         self._efforts, self._edges, self._scale = efforts, edges, scale
-        self._here = [row[0].mean_seconds for row in profile.spans]
+        self._here = [row[0].mean_seconds for row in job.spans]
         self._layers = [scale.ratio(efforts[a:b]) for a, b in itertools.pairwise(edges)]
 
     def of(self, first: int, last: int) -> float:
@@ -110,7 +123,8 @@ def predict(
     Profile
         With the same graph, positions, layers and tensors, so that profiles of one network
         on several devices can be used together; times labelled ``predicted``, energy left
-        to the device's watts. cv² is kept: the spread is taken to scale with the time. With
+        to the device's watts, batch sizes likewise. cv² is kept: the spread is taken to scale
+        with the time. With
         figures equal to the reference the times are those of `profile`; they never rise
         when a figure of the device does.
 
@@ -134,10 +148,44 @@ def predict(
         device.flops_per_second.value,
         device.memory_bytes_per_second.value,
     )
-    ratios = _Ratios(profile, scale)
-    count = len(profile.layers)
-    fixed_here = profile.boundary_seconds
     fixed_there = None if device.overhead_seconds is None else device.overhead_seconds.value
+
+    def job_there(here: Profile | BatchTimes, requests: int) -> _Job:
+        job = _Job(requests, here.whole, here.spans, here.boundary_seconds)
+        return _there(job, _Ratios(profile, job, scale), fixed_there)
+
+    alone = job_there(profile, 1)
+    batches = []
+    for batch in profile.batches:
+        job = job_there(batch, batch.requests)
+        batches.append(
+            BatchTimes(
+                requests=job.requests,
+                whole=job.whole,
+                spans=job.spans,
+                boundary_seconds=job.boundary_seconds,
+                joules=None,
+                detail=f"scaled like the single requests from: {batch.detail}",
+            )
+        )
+    return replace(
+        profile,
+        whole=alone.whole,
+        spans=alone.spans,
+        boundary_seconds=alone.boundary_seconds,
+        joules=None,
+        energy_basis="power-model",
+        device=device.name,
+        basis="predicted",
+        basis_detail=_detail(profile, device, reference),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        batches=tuple(batches),
+    )
+
+
+def _there(job: _Job, ratios: _Ratios, fixed_there: float | None) -> _Job:
+    """Return the times of a job on the other device."""
+    fixed_here, count = job.boundary_seconds, len(job.spans)
 
     def scaled(timing: Timing, first: int, last: int) -> Timing:
         ratio = ratios.of(first, last)
@@ -153,20 +201,14 @@ def predict(
             basis="predicted",
         )
 
-    return replace(
-        profile,
-        whole=scaled(profile.whole, 0, count),
+    return _Job(
+        requests=job.requests,
+        whole=scaled(job.whole, 0, count),
         spans=tuple(
             tuple(scaled(timing, row, row + entry + 1) for entry, timing in enumerate(timings))
-            for row, timings in enumerate(profile.spans)
+            for row, timings in enumerate(job.spans)
         ),
         boundary_seconds=fixed_here * ratios.of(0, count) if fixed_there is None else fixed_there,
-        joules=None,
-        energy_basis="power-model",
-        device=device.name,
-        basis="predicted",
-        basis_detail=_detail(profile, device, reference),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -221,14 +263,14 @@ def _sizes(graph: Graph) -> dict[str, int]:
     return {value.name: value.bytes or 0 for value in graph.values}
 
 
-def _effort(node: Node, sizes: dict[str, int]) -> _Effort:
+def _effort(node: Node, sizes: dict[str, int], requests: int) -> _Effort:
     outputs = sum(sizes.get(name, 0) for name in node.outputs)
     if node.op_type in _VIEWS:
         return _Effort(0.0, 0.0)
-    moved = node.weight_bytes + outputs + sum(sizes.get(name, 0) for name in node.inputs)
+    values = outputs + sum(sizes.get(name, 0) for name in node.inputs)
     # Where the type is not counted: each constant is used, each result element made, once.
     flop = 2.0 * node.macs if node.macs is not None else 2.0 * node.parameters + outputs / 4
-    return _Effort(flop, float(moved))
+    return _Effort(requests * flop, float(node.weight_bytes + requests * values))
 
 
 def _detail(profile: Profile, device: CatalogueDevice, reference: Calibration) -> str:

@@ -47,7 +47,7 @@ class Samplings:
     spans
         By span.
     whole
-        Of the unsplit file, by batch.
+        Of the unsplit network, by sitting.
     disturbed
         How many runs were thrown away because another process got the processor.
     """
@@ -63,7 +63,7 @@ class Samplings:
         ----------
         record
             Of the kind ``runs``: a list of items (first layer, stop, wall, cpu, joules), the
-            batch, the time of day, the number of runs thrown away.
+            sitting, the time of day, the number of runs thrown away.
         """
         day = str(record.get("created", ""))[:10]
         items = record.get("items")
@@ -72,7 +72,7 @@ class Samplings:
                 continue
             first, stop, wall, cpu, joules = item
             if first == ORIGINAL:
-                samples = self.whole.setdefault(str(record.get("batch", "")), Samples())
+                samples = self.whole.setdefault(str(record.get("sitting", "")), Samples())
             else:
                 samples = self.spans.setdefault((first, stop), Samples())
             samples.wall.extend(wall)

@@ -89,11 +89,11 @@ def joules(spans: Mapping[Span, Samples], count: int) -> tuple[tuple[float, ...]
     )
 
 
-def whole(batches: Mapping[str, Samples]) -> Timing:
-    """Return the time of the unsplit file over all batches."""
+def whole(sittings: Mapping[str, Samples]) -> Timing:
+    """Return the time of the unsplit network over all sittings."""
     return summarise(
-        [value for samples in batches.values() for value in samples.wall],
-        [value for samples in batches.values() for value in samples.cpu],
+        [value for samples in sittings.values() for value in samples.wall],
+        [value for samples in sittings.values() for value in samples.cpu],
     )
 
 
@@ -116,7 +116,7 @@ def detail(found: Samplings, spans: Sequence[Span], count: int, *, warmup: int, 
     if len(medians) > 1:
         spread = (max(medians) - min(medians)) / min(medians)
         said.append(
-            f"the unsplit file ran along in {len(medians)} batches, whose medians differ by up "
+            f"the unsplit file ran along in {len(medians)} sittings, whose medians differ by up "
             f"to {spread:.1%}"
         )
     said.append(

@@ -1,9 +1,10 @@
 """The measuring process: opens the parts and times them. Runs in a child, as a sandbox target.
 
-Parts are timed in batches, and within a batch in rounds: every round runs each part once, so a
+Parts are timed in sittings, and within a sitting in rounds: every round runs each part once, so a
 slow second of the machine falls on all of them alike and the medians stay comparable. The
-unsplit file runs along in every batch: its times say by how much the batches differ. Each
-part gets as input what the parts before it really made from one seeded random input. Rounds
+unsplit network runs along in every sitting: its times say by how much the sittings differ. Each
+part gets as input what the parts before it really made from one seeded random input, or, for a
+job of several requests, from as many different ones stacked. Rounds
 also mean that a part finds caches filled by other parts, as it will where it is deployed
 among others; only the first `warmup` rounds are thrown away.
 
@@ -24,24 +25,21 @@ from __future__ import annotations
 import gc
 import json
 import resource
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeplan.networks import sandbox
 from edgeplan.profiling import energy
+from edgeplan.profiling.voice import Voice
 
 ORIGINAL = -1
-"""Stands in a batch for the unsplit file."""
+"""Stands in a sitting for the unsplit network."""
 
 SEED = 0
 """Of the random inputs."""
 
-_TICK_SECONDS = 0.5
 _REPORT_SECONDS = 1.0
 _UNDISTURBED = 0.95
 _SHARE_RUNS = 3
@@ -92,48 +90,6 @@ class Part:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     had: tuple[int, float]
-
-
-class _Voice:
-    """Signs of life to the parent, and the limit on whatever is going on.
-
-    A thread of its own speaks while the runtime is busy, and tells the parent when one step
-    takes too long; the parent then ends this process.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._said = time.monotonic()
-        self._step: tuple[str, float, float] | None = None
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def say(self, **data: object) -> None:
-        with self._lock:
-            self._said = time.monotonic()
-            sandbox.report(data)
-
-    def tick(self, **data: object) -> None:
-        """Say that work goes on, if nothing was said for a while."""
-        if time.monotonic() - self._said > _TICK_SECONDS:
-            self.say(event="tick", **data)
-
-    @contextmanager
-    def step(self, what: str, seconds: float) -> Iterator[None]:
-        """Limit the time of what is done inside."""
-        self._step = (what, seconds, time.monotonic() + seconds)
-        try:
-            yield
-        finally:
-            self._step = None
-
-    def _watch(self) -> None:
-        while True:
-            time.sleep(_TICK_SECONDS / 2)
-            step = self._step
-            if step is not None and time.monotonic() > step[2]:
-                self.say(event="late", what=step[0], seconds=step[1])
-                return
-            self.tick()
 
 
 def _process_seconds() -> float:
@@ -204,8 +160,9 @@ def measure(
     original: str,
     folder: str,
     parts: Sequence[Mapping[str, Any]],
-    batches: Sequence[Sequence[int]],
+    sittings: Sequence[Sequence[int]],
     inputs: Sequence[tuple[str, str, Sequence[int]]],
+    requests: int,
     effort: Mapping[str, Any],
     threads: int,
     provider: str,
@@ -218,15 +175,17 @@ def measure(
     Parameters
     ----------
     folded, original
-        The folded network that parts are cut from, and the file that it was folded from.
+        The folded network that parts are cut from, and what runs along as the unsplit network.
     folder
         Where parts are written while they are opened.
     parts
         Fields of :class:`Part`.
-    batches
-        Indices of the parts that are timed together, `ORIGINAL` for the unsplit file.
+    sittings
+        Indices of the parts that are timed together, `ORIGINAL` for the unsplit network.
     inputs
-        Name, type and shape of each graph input.
+        Name, type and shape of each graph input, for a single request.
+    requests
+        How many are stacked along the first dimension.
     effort
         Fields of :class:`Effort`.
     threads, provider
@@ -236,7 +195,7 @@ def measure(
     powercap
         Folder of the energy counters.
     """
-    voice = _Voice()
+    voice = Voice()
     plan = Effort(**effort)
     wanted = [
         Part(
@@ -252,12 +211,12 @@ def measure(
         voice, Path(folded), Path(original), Path(folder), threads, provider, open_seconds
     )
     with voice.step("making the inputs of the parts", open_seconds + run_seconds):
-        tensors = opener.tensors(wanted, inputs)
+        tensors = opener.tensors(wanted, inputs, requests)
     counters = energy.counters(Path(powercap))
-    for number, batch in enumerate(batches):
+    for number, sitting in enumerate(sittings):
         subjects: list[_Subject] = []
-        for index in batch:
-            voice.tick(opened=len(subjects), batch=len(batch))
+        for index in sitting:
+            voice.tick(opened=len(subjects), sitting=len(sitting))
             subjects.append(
                 opener.original(tensors)
                 if index == ORIGINAL
@@ -310,7 +269,7 @@ def shares(
 
     if provider not in ort.get_available_providers():
         return None  # opening the parts says so to the user
-    voice = _Voice()
+    voice = Voice()
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
@@ -345,7 +304,7 @@ class _Opener:
 
     def __init__(
         self,
-        voice: _Voice,
+        voice: Voice,
         folded: Path,
         original: Path,
         folder: Path,
@@ -364,12 +323,15 @@ class _Opener:
         self._seconds = seconds
 
     def tensors(
-        self, parts: Sequence[Part], inputs: Sequence[tuple[str, str, Sequence[int]]]
+        self,
+        parts: Sequence[Part],
+        inputs: Sequence[tuple[str, str, Sequence[int]]],
+        requests: int,
     ) -> dict[str, Any]:
         """Return seeded random graph inputs and what the parts' inputs are then."""
         from edgeplan.networks import sessions
 
-        tensors: dict[str, Any] = dict(sessions.draw(inputs, SEED))
+        tensors: dict[str, Any] = dict(sessions.draw_stacked(inputs, SEED, requests))
         made = sorted({name for part in parts for name in part.inputs} - tensors.keys())
         if made:
             path = self._extract(tuple(tensors), tuple(made))
@@ -383,7 +345,7 @@ class _Opener:
         return tensors
 
     def original(self, tensors: Mapping[str, Any]) -> _Subject:
-        """Open the unsplit file."""
+        """Open the unsplit network."""
         return self._subject(self._original, tensors, ORIGINAL, ORIGINAL)
 
     def part(self, part: Part, tensors: Mapping[str, Any]) -> _Subject:
@@ -421,9 +383,9 @@ def _time(
     subjects: Sequence[_Subject],
     plan: Effort,
     counters: Sequence[energy.Counter],
-    voice: _Voice,
+    voice: Voice,
     run_seconds: float,
-    batch: int,
+    sitting: int,
 ) -> None:
     for _ in range(plan.warmup):
         for subject in subjects:
@@ -437,7 +399,7 @@ def _time(
         nonlocal told
         items = [subject.take(bool(counters)) for subject in subjects if subject.wall]
         disturbed = sum(subject.disturbed for subject in subjects)
-        voice.say(event="runs", batch=batch, items=items, disturbed=disturbed - told)
+        voice.say(event="runs", sitting=sitting, items=items, disturbed=disturbed - told)
         told = disturbed
 
     gc.collect()

@@ -12,7 +12,7 @@ from edgeplan.model.errors import InputError, InterruptedRunError
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Device, Problem, Stream
-from edgeplan.simulation.arrivals import Arrivals, Floats, Trace
+from edgeplan.simulation.arrivals import Arrivals, Floats, Renewal, Trace
 from edgeplan.simulation.engine import WARM_UP, Record, run
 from edgeplan.simulation.simulation import (
     Engine,
@@ -32,7 +32,7 @@ PERCENTILES = (0.5, 0.95, 0.99)
 IN_TIME = 1 + RELATIVE_TOLERANCE
 """A request is in time up to this multiple of its deadline, as for the evaluator."""
 
-FORGETS = 5.0
+FORGETS = 10.0
 """A batch of the batch means should be so many times longer than a queue remembers."""
 
 
@@ -355,6 +355,16 @@ def _notes(
                     f"the trace of '{source.name[:40]}' has {own:.4g} requests per second, the "
                     f"stream {asked:.4g}: predictions are for the stream's"
                 )
+    other = [
+        source.name
+        for source, stream in zip(system.sources, problem.streams, strict=True)
+        if source.arrivals != Renewal(cv2=stream.arrival_cv2)
+    ]
+    if other:
+        yield (
+            f"requests of {', '.join(name[:40] for name in other[:12])} arrive otherwise than the "
+            "problem says: predictions, exact and safe ones too, are for the problem's arrivals"
+        )
     yield from _too_short(system, record)
     few = [stream.name for stream in streams if stream.mean.standard_error is None]
     if few:

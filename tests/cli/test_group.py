@@ -78,7 +78,8 @@ def test_help_lists_every_command_of_the_issue():
     for name in COMMANDS:
         assert f"\n  {name} " in text
     assert set(COMMANDS) == {
-        "init", "import", "profile", "solve", "evaluate", "explain", "verify", "run", "split",
+        "init", "import", "profile", "solve", "evaluate", "explain", "verify", "simulate", "baselines",
+        "run", "split",
         "worker", "measure-link", "show", "catalog", "schema", "demo",
     }  # fmt: skip
 

@@ -659,6 +659,8 @@ def _loaded_cases() -> Iterator[FileFault]:
         (watch, {"95": "1 s"}, "streams.watch.deadline.95"),
         (watch, {"median": "1 s"}, "streams.watch.deadline.median"),
         (watch, {"p95": "1 s", "p95.0": "2 s"}, "streams.watch.deadline.p95.0"),
+        (watch, {"p95." + "9" * 5000: "1 s"}, "streams.watch.deadline.p95." + "9" * 75 + "…"),
+        (watch, {"p" + "9" * 5000: "1 s"}, "streams.watch.deadline.p" + "9" * 78 + "…"),
         (watch, ["1 s"], "streams.watch.deadline"),
         ((*rows, "1"), {"times": "1 3 1 ms"}, show((*rows, "1"))),
         ((*rows, "0"), {"times": "1 3 1 ms"}, show((*rows, "0"))),

@@ -49,10 +49,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 def test_the_starter_explains_every_field() -> None:
     """Each field of devices, links and streams is there, if only in a comment."""
-    from edgeplan.instances import schema
+    from edgeplan.instances import parts
 
     text = starter()
-    for part in (schema.DevicePart, schema.LinkPart, schema.StreamPart, schema.ObjectivePart):
+    for part in (parts.DevicePart, parts.LinkPart, parts.StreamPart, parts.ObjectivePart):
         for name, field in part.model_fields.items():
             assert f"{field.alias or name}:" in text or f"`{name}`" in text, name
 
@@ -63,7 +63,7 @@ OPTIONS = [
     if re.match(
         r" *# (catalog|charge_idle|power_budget|electricity_price|replicas|utilisation_cap"
         r"|provisioned_price|request_fee|contention|returns|splittable|max_routes|homes|budgets"
-        r"|transfers|together|contiguous):",
+        r"|transfers|together|contiguous|dispatch|arrival_cv2|batch):",
         line,
     )
 ]

@@ -19,10 +19,16 @@ from edgeplan.instances.detect import detect
 from edgeplan.instances.document import parse_json, parse_yaml, to_yaml
 from edgeplan.instances.profiles import write_profile
 from edgeplan.instances.read import MAX_FAULTS, read_instance
+from edgeplan.instances.write import write_instance
 from edgeplan.model.errors import Fault, InputError
 from edgeplan.model.network import LayerCosts, SpanCosts
-from edgeplan.model.problem import Privacy, Problem
-from tests.instances.file_faults import good_instance, good_profile, write_good
+from edgeplan.model.problem import Privacy, Problem, TailDeadline
+from tests.instances.file_faults import (
+    good_instance,
+    good_loaded_instance,
+    good_profile,
+    write_good,
+)
 
 
 def read(tmp_path: Path, tree: dict[str, Any]) -> Problem:
@@ -78,6 +84,61 @@ class TestMeaning:
         assert isinstance(spans, SpanCosts)
         assert spans.seconds == ((0.002, math.inf), (0.002,))
         assert spans.joules == ((1, 2), (1,))
+
+    def test_what_is_said_of_load(self, tmp_path: Path) -> None:
+        problem = read(tmp_path, good_loaded_instance())
+        assert problem.waiting == "mg1"
+        gateway, cloud = problem.device["gateway"], problem.device["cloud"]
+        assert (gateway.replicas, gateway.max_replicas, gateway.dispatch) == (2, None, "shared")
+        assert (cloud.replicas, cloud.max_replicas, cloud.dispatch) == (1, 4, "random")
+        watch, other = problem.streams
+        assert watch.deadline_seconds == 0.5
+        assert [(t.probability, t.seconds) for t in watch.tail_deadlines] == [
+            (0.95, 0.9),
+            (0.999, 2),
+        ]
+        assert [t.statistic for t in watch.tail_deadlines] == ["p95", "p99.9"]
+        assert (watch.arrival_cv2, watch.max_batch) == (1, 1)
+        assert (other.arrival_cv2, other.max_batch) == (2.5, 4)
+        (pair,) = problem.network["detector"].costs["cloud"].batches.values()
+        assert isinstance(pair, LayerCosts)
+        assert pair.seconds == (0.0015, 0.004, 0.0015)
+        assert (pair.boundary_seconds, pair.cv2) == (0.0002, 0.05)
+        jobs = problem.network["reader"].costs["cloud"].batches
+        assert {size: job.stage_seconds(0, 2) for size, job in jobs.items()} == {2: 0.008, 4: 0.012}
+        assert [job.stage_cv2(0, 2) for job in jobs.values()] == [0.1, 0]
+        assert problem.batch_sizes(other) == (1, 2, 4)
+
+    def test_load_may_be_said_in_part(self, tmp_path: Path) -> None:
+        tree = good_loaded_instance()
+        tree["devices"]["cloud"]["replicas"] = {"max": 3}
+        tree["streams"]["watch"]["deadline"] = {"p95": "900 ms"}
+        tree["streams"]["read"]["deadline"] = {"mean": "800 ms"}
+        problem = read(tmp_path, tree)
+        assert list(problem.device["cloud"].replica_range) == [1, 2, 3]
+        watch, other = problem.streams
+        assert math.isinf(watch.deadline_seconds)
+        assert len(watch.tail_deadlines) == 1
+        assert (other.deadline_seconds, other.tail_deadlines) == (0.8, ())
+
+    def test_a_range_of_copies_of_a_machine_in_the_catalogue(self, tmp_path: Path) -> None:
+        tree = good_loaded_instance()
+        tree["devices"]["cloud"] = {"catalog": "aws-lambda-1769mb", "replicas": {"max": 9}}
+        cloud = read(tmp_path, tree).device["cloud"]
+        assert (cloud.replicas, cloud.max_replicas) == (1, 9)
+        del tree["devices"]["cloud"]["replicas"]
+        cloud = read(tmp_path, tree).device["cloud"]
+        assert (cloud.replicas, cloud.max_replicas) == (1, None)
+
+    @pytest.mark.parametrize("probability", [0.5, 0.999999, 1e-9, 5e-324, 1 - 2**-53])
+    def test_every_percentile_has_a_name(self, probability: float, tmp_path: Path) -> None:
+        problem = read(tmp_path, good_loaded_instance())
+        (watch, *rest) = problem.streams
+        tail = TailDeadline(probability=probability, seconds=0.25)
+        streams = (dataclasses.replace(watch, tail_deadlines=(tail,)), *rest)
+        problem = dataclasses.replace(problem, streams=streams)
+        write_instance(problem, tmp_path / "again.yaml")
+        assert read_instance(tmp_path / "again.yaml").problem == problem
 
     def test_both_directions_of_a_link(self, tmp_path: Path) -> None:
         problem = read(tmp_path, good_instance())
@@ -289,6 +350,34 @@ class TestFaults:
         found = faults(tmp_path, tree)
         assert {fault.place for fault in found} == {"streams[1].deadline", "streams[0].network"}
         assert all("(line " in fault.message for fault in found)
+
+    def test_load_in_lists_of_items(self, tmp_path: Path) -> None:
+        tree = good_loaded_instance()
+        for kind in ("devices", "streams"):
+            tree[kind] = [{"name": name, **part} for name, part in tree[kind].items()]
+        tree["devices"][2]["replicas"] = {"min": 3, "max": 2}
+        tree["streams"][0]["deadline"] = {"mean": "0 s", "p101": "1 s", "p95": "0 s"}
+        tree["streams"][1]["batch"] = 0
+        assert {fault.place for fault in faults(tmp_path, tree)} == {
+            "devices[2].replicas.max",
+            "streams[0].deadline.mean",
+            "streams[0].deadline.p95",
+            "streams[0].deadline.p101",
+            "streams[1].batch",
+        }
+
+    def test_a_word_on_waiting_that_cannot_be_read_is_one_fault(self, tmp_path: Path) -> None:
+        tree = good_loaded_instance()
+        tree["waiting"] = "mm1"
+        assert [fault.place for fault in faults(tmp_path, tree)] == ["waiting"]
+
+    def test_a_job_of_the_other_form_is_told(self, tmp_path: Path) -> None:
+        tree = good_loaded_instance()
+        batches = tree["networks"]["reader"]["costs"]["cloud"]["batches"]
+        batches["4"] = {"spans": ["5 12 ms", "5 ms"], "times": "5 12 ms"}
+        (found,) = faults(tmp_path, tree)
+        assert found.place == "networks.reader.costs.cloud.batches.4.times"
+        assert "other form" in found.message
 
     def test_unknown_keys_are_hinted_at(self, tmp_path: Path) -> None:
         tree = good_instance()

@@ -86,3 +86,18 @@ def test_a_part_that_needs_more_than_its_inputs_is_refused(prepared, tmp_path):
     with pytest.raises(InputError, match=r"none\.onnx: cannot be read"):
         extract(tmp_path / "none.onnx", ["a"], ["b"], tmp_path / "part.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stacked_inputs_are_those_of_the_single_requests():
+    wanted = [("tokens", "int64", (1, 5)), ("pixels", "float32", (2, 3))]
+    made = sessions.draw_stacked(wanted, 7, 3)
+    assert {name: array.shape for name, array in made.items()} == {
+        "tokens": (3, 5),
+        "pixels": (6, 3),
+    }
+    for number in range(3):
+        alone = sessions.draw(wanted, 7 + number)
+        assert (made["tokens"][number] == alone["tokens"][0]).all()
+        assert (made["pixels"][2 * number : 2 * number + 2] == alone["pixels"]).all()
+    scalar = [("sr", "int64", ())]
+    assert sessions.draw_stacked(scalar, 0, 1)["sr"].shape == ()

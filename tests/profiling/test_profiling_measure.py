@@ -307,7 +307,7 @@ def test_a_crash_in_the_child_is_a_typed_error_and_leaves_nothing(
         "import os, signal\n"
         "from edgeplan.networks import sandbox\n"
         "def measure(**job):\n"
-        "    sandbox.report({'event': 'runs', 'batch': 0, 'disturbed': 0,\n"
+        "    sandbox.report({'event': 'runs', 'sitting': 0, 'disturbed': 0,\n"
         "                    'items': [[0, 1, [0.1] * 9, [0.1] * 9, None]]})\n"
         "    os.kill(os.getpid(), signal.SIGSEGV)\n"
     )
@@ -398,7 +398,8 @@ def test_the_measuring_process_says_when_an_inference_is_late(tmp_path: Path) ->
             original=path,
             folder=tmp_path,
             parts=[],
-            batches=[[timing.ORIGINAL]],
+            sittings=[[timing.ORIGINAL]],
+            requests=1,
             inputs=[["x", "float32", [4]], ["yes", "bool", []]],
             effort=asdict(effort),
             threads=1,

@@ -44,8 +44,8 @@ def test_a_profile_says_so_last(
 ) -> None:
     whole = tables.whole
 
-    def slow(batches: dict[str, Samples]) -> object:
-        return replace(whole(batches), median_seconds=0.4, cpu_seconds=0.1)
+    def slow(sittings: dict[str, Samples]) -> object:
+        return replace(whole(sittings), median_seconds=0.4, cpu_seconds=0.1)
 
     monkeypatch.setattr(tables, "whole", slow)
     told: list[ProfileProgress] = []

@@ -66,13 +66,13 @@ def test_energies_are_per_run_and_joined_where_not_run() -> None:
     assert joules(spans, 4) is None
 
 
-def test_the_unsplit_file_is_taken_over_all_batches_and_their_drift_is_said() -> None:
+def test_the_unsplit_file_is_taken_over_all_sittings_and_their_drift_is_said() -> None:
     found = Samplings(
         spans={(0, 1): runs(1.0)}, whole={"a": runs(1.0), "b": runs(1.25)}, disturbed=4
     )
     assert whole(found.whole).mean_seconds == pytest.approx(1.125)
     assert whole(found.whole).runs == 6
     said = detail(found, [(0, 1)], 1, warmup=2, rapl=False)
-    assert "2 batches, whose medians differ by up to 25.0%" in said
+    assert "2 sittings, whose medians differ by up to 25.0%" in said
     assert "4 more runs left out" in said
     assert "1 of 1 spans run 3 to 3 times" in said

@@ -18,7 +18,7 @@ def test_safe_percentiles_are_not_below_the_simulation(capsys: pytest.CaptureFix
     simulation.tails(SHORT, (0.3, 0.7))
     rows = capsys.readouterr().out.splitlines()[3:]
     assert sum(" safe " in row for row in rows) == 2 * 9
-    assert sum(" estimated " in row for row in rows) == 2 * 4
+    assert sum(" estimated " in row for row in rows) == 2 * 6
 
 
 def test_a_mean_that_is_off_is_noticed() -> None:

@@ -41,6 +41,46 @@ def test_same_departures_as_simpy(name: str) -> None:
             assert seen.wait_seconds / seen.jobs == pytest.approx(wait, rel=0.05, abs=0.02)
 
 
+def random_system(generator: np.random.Generator) -> System:
+    """A system of any shape, loops included; no constant services, which make jobs tie."""
+    count = int(generator.integers(1, 6))
+    queues = tuple(
+        Queue(
+            name=str(index),
+            servers=None if generator.random() < 0.15 else int(generator.integers(1, 4)),
+            dispatch="shared" if generator.random() < 0.5 else "random",
+        )
+        for index in range(count)
+    )
+    kinds = (Renewal(cv2=0.5), Renewal(cv2=3.0), Mmpp(ratio=4.0, burst_seconds=5.0))
+    sources, classes = [], []
+    for source in range(int(generator.integers(1, 4))):
+        arrivals = kinds[generator.integers(3)]
+        rate = float(generator.uniform(0.1, 1.0))
+        sources.append(Source(name=str(source), rate_per_second=rate, arrivals=arrivals))
+        for fraction in generator.dirichlet(np.ones(generator.integers(1, 4))).tolist():
+            visits = tuple(
+                Visit(
+                    queue=None if generator.random() < 0.2 else int(generator.integers(count)),
+                    mean_seconds=float(generator.uniform(0.05, 0.8)),
+                    cv2=float(generator.choice([0.1, 0.3, 1.0, 2.0])),
+                )
+                for _ in range(generator.integers(0, 6))
+            )
+            batch = int(generator.choice([1, 1, 2, 3]))
+            classes.append(JobClass(source=source, visits=visits, fraction=fraction, batch=batch))
+    return System(sources=tuple(sources), classes=tuple(classes), queues=queues)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_same_departures_as_simpy_in_any_system(seed: int) -> None:
+    system = random_system(np.random.default_rng(seed))
+    record, drawn = run_recorded(system, 300, seed=seed, warm_up=0.0, chunk=60)
+    expected, _ = simpy_latencies(system, drawn)
+    for ours, theirs in zip(record.latencies, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["mixed", "loops", "three shared", "batches", "mmpp"])
 def test_the_size_of_the_chunks_changes_nothing(name: str) -> None:
     whole = run(SYSTEMS[name], 4000, seed=2)

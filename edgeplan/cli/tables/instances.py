@@ -9,14 +9,24 @@ from edgeplan.cli import units
 from edgeplan.cli.tables.table import facts, show
 
 if TYPE_CHECKING:
-    from edgeplan.model.problem import Privacy, Problem
+    from edgeplan.model.network import Network
+    from edgeplan.model.problem import Device, Privacy, Problem, Stream
 
 
 def instance(problem: Problem) -> None:
     """Print networks, devices, links, streams and objective of a problem."""
+    batched = any(_batches(network) for network in problem.networks)
     show(
         "Networks",
-        ("network", ">layers", ">weights", ">peak activation", "devices with times", "form"),
+        (
+            "network",
+            ">layers",
+            ">weights",
+            ">peak activation",
+            "devices with times",
+            "form",
+            *(("batches",) if batched else ()),
+        ),
         (
             (
                 network.name,
@@ -25,6 +35,7 @@ def instance(problem: Problem) -> None:
                 units.size(max(layer.activation_bytes for layer in network.layers)),
                 ", ".join(network.costs),
                 network.form,
+                *((_batches(network),) if batched else ()),
             )
             for network in problem.networks
         ),
@@ -43,7 +54,7 @@ def instance(problem: Problem) -> None:
                 units.limit(units.size, device.memory_bytes),
                 units.watts(device.active_watts),
                 units.watts(device.idle_watts) + (" charged" if device.charge_idle else ""),
-                device.replicas,
+                _replicas(device),
                 units.dollars(device.dollars_per_second),
                 units.dollars(device.dollars_per_hour),
                 units.dollars(device.dollars_per_request),
@@ -76,16 +87,33 @@ def instance(problem: Problem) -> None:
             for link in problem.links
         ),
     )
+    bursts = any(stream.arrival_cv2 != 1 for stream in problem.streams)
+    largest = any(stream.max_batch > 1 for stream in problem.streams)
+    dealt = any(stream.route_limit > 1 for stream in problem.streams)
     show(
         "Streams",
-        ("stream", "network", "origin", ">rate", ">deadline", "privacy", "pins and bans"),
+        (
+            "stream",
+            "network",
+            "origin",
+            ">rate",
+            *((">arrivals",) if bursts else ()),
+            *((">batch",) if largest else ()),
+            *((">routes",) if dealt else ()),
+            ">deadline",
+            "privacy",
+            "pins and bans",
+        ),
         (
             (
                 stream.name,
                 stream.network,
                 stream.origin,
                 f"{stream.rate_per_second:.4g} /s",
-                units.limit(units.seconds, stream.deadline_seconds),
+                *((f"cv² {stream.arrival_cv2:.4g}",) if bursts else ()),
+                *((_up_to(stream.max_batch),) if largest else ()),
+                *((_up_to(stream.route_limit),) if dealt else ()),
+                _deadlines(stream),
                 _privacy(stream.privacy),
                 units.counted(len(stream.pins), "pin")
                 + f", {units.counted(len(stream.bans), 'ban')}"
@@ -110,7 +138,7 @@ def instance(problem: Problem) -> None:
         "minimise": " + ".join(parts),
         "aggregate": objective.aggregate,
         "capacity": problem.capacity,
-        "waiting": problem.waiting,
+        "waiting": _WAITING[problem.waiting],
     }
     if not math.isinf(problem.budgets.power_watts):
         pairs["power budget"] = units.watts(problem.budgets.power_watts)
@@ -121,6 +149,38 @@ def instance(problem: Problem) -> None:
     if problem.contiguous:
         pairs["contiguous"] = "yes: on every route the devices can be put in order"
     facts("Objective and limits", pairs)
+
+
+_WAITING = {
+    "none": "none",
+    "mg1": "mg1: requests queue at devices and shared links, first come first served",
+}
+
+
+def _batches(network: Network) -> str:
+    """Return the sizes of batches for which a network has times."""
+    sizes = {size for costs in network.costs.values() for size in costs.batches}
+    return ", ".join(map(str, sorted(sizes)))
+
+
+def _replicas(device: Device) -> str:
+    """Return how many copies there may be, and how requests are dealt to them."""
+    counts = device.replica_range
+    shown = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
+    return f"{shown}, one queue" if device.dispatch == "shared" else shown
+
+
+def _up_to(most: int) -> str:
+    return f"up to {most}" if most > 1 else "1"
+
+
+def _deadlines(stream: Stream) -> str:
+    """Return the deadlines on the mean and on percentiles."""
+    shown = [f"{tail.statistic} {units.seconds(tail.seconds)}" for tail in stream.tail_deadlines]
+    if not shown or math.isfinite(stream.deadline_seconds):
+        mean = units.limit(units.seconds, stream.deadline_seconds)
+        shown.insert(0, f"mean {mean}" if shown else mean)
+    return ", ".join(shown)
 
 
 def _privacy(privacy: Privacy | None) -> str:

@@ -69,3 +69,53 @@ def profile(measured: Profile) -> None:
         ),
         rows,
     )  # fmt: skip
+    _batches(measured)
+
+
+def _batches(measured: Profile) -> None:
+    """Print what jobs of several requests cost, whole and by layer, where that was asked for."""
+    refused = [(item.requests, clean_text(item.reason, 600)) for item in measured.refused_batches]
+    if measured.batches:
+        jobs = [
+            (1, measured.whole, measured.boundary_seconds, measured.spans),
+            *((b.requests, b.whole, b.boundary_seconds, b.spans) for b in measured.batches),
+        ]
+        alone = measured.whole.median_seconds
+        show(
+            "Jobs of several requests, unsplit",
+            (
+                ">requests", ">job", ">MAD", ">cv²", ">CPU", ">per request", ">to one alone",
+                ">boundary",
+            ),
+            [
+                (
+                    requests,
+                    units.seconds(whole.median_seconds),
+                    units.seconds(whole.mad_seconds),
+                    f"{whole.cv2:.2g}",
+                    units.seconds(whole.cpu_seconds),
+                    units.seconds(whole.median_seconds / requests),
+                    f"{whole.median_seconds / requests / alone:.2f}" if alone > 0 else "",
+                    units.seconds(boundary),
+                )
+                for requests, whole, boundary, _ in jobs
+            ],
+        )  # fmt: skip
+        show(
+            "Layers alone: time of the job (per request)",
+            (">#", "layer", *(f">{requests}" for requests, *_ in jobs)),
+            [
+                (
+                    index,
+                    layer.name,
+                    *(
+                        f"{units.seconds(spans[index][0].median_seconds)} "
+                        f"({units.seconds(spans[index][0].median_seconds / requests)})"
+                        for requests, _, _, spans in jobs
+                    ),
+                )
+                for index, layer in enumerate(measured.layers)
+            ],
+        )
+    if refused:
+        show("Batch sizes that were refused", (">requests", "why, and what to do"), refused)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
 from edgeplan.cli.tables.table import facts, show
-from edgeplan.model.evaluate import DeviceLoad, Evaluation, LinkLoad
-from edgeplan.simulation.simulation import (
-    SimulatedDeadline,
-    SimulatedLoad,
-    SimulatedStream,
-    Simulation,
-)
+
+if TYPE_CHECKING:
+    from edgeplan.model.evaluate import DeviceLoad, Evaluation, LinkLoad
+    from edgeplan.simulation.simulation import (
+        SimulatedDeadline,
+        SimulatedLoad,
+        SimulatedStream,
+        Simulation,
+    )
 
 MEDIAN = 0.5
 """The percentile that nobody predicts."""

@@ -24,14 +24,15 @@ import numpy as np
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.evaluate import evaluate, with_tolerance
 from edgeplan.model.formulation.queueing import WHOLE, Columns, Levels, Program, states
-from edgeplan.model.formulation.queueing.sets import Floats, Ints
+from edgeplan.model.formulation.queueing.sets import Ints
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.model.queueing import QueueKey, visits
+from edgeplan.model.queueing import QueueKey
 from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
 from edgeplan.solvers.queueing.at_levels import program_at, unit_of
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.queueing.descent import Descent
+from edgeplan.solvers.queueing.fractions import ROUNDING, deal_streams
 from edgeplan.solvers.queueing.highs_run import Clock, Outcome, Relaxation, relax, solve
 from edgeplan.solvers.queueing.plans import plan_from, plan_of, values_of
 from edgeplan.solvers.queueing.prices import Steepness
@@ -168,6 +169,14 @@ class Queueing:
     def _certificate(self, problem: Problem, run: _Run) -> Certificate:
         routes = max(stream.route_limit for stream in problem.streams)
         plural = "route" if routes == 1 else "routes"
+        if run.bound <= run.tangent:
+            return Certificate(
+                basis="claimed",
+                witnesses=("queueing 1",),
+                bounded="these profiles and their cuts, any number of routes per stream; the price "
+                "is convex in the fractions, and above its tangent at the best of them",
+                tolerances=(("rounding", ROUNDING),),
+            )
         count = sum(len(levels) for levels in run.levels.waits.values())
         level = (
             f"; waits rounded down to {count} levels of {len(run.levels.waits)} queues"
@@ -200,6 +209,7 @@ class _Run:
     bound: float = -math.inf
     levels: Levels = field(default_factory=Levels)
     message: str = ""
+    tangent: float = -math.inf
 
     def work(self, start: Plan | None) -> tuple[Stop, bool]:
         """Search; return why it stopped, and whether there is no plan."""
@@ -220,6 +230,8 @@ class _Run:
         self.descent: Descent | None = None
         if (routes.kind == WHOLE).all():
             self.local_search(start)
+        else:
+            self.deal(start)
         self.raise_bound(self.floor())
         if self.closed():
             return Stop.COMPLETED, False
@@ -268,6 +280,29 @@ class _Run:
     def improve(self, plan: Plan, seconds: float) -> None:
         """Take a plan, or what a local search makes of it."""
         self.offer(plan)
+
+    def deal(self, start: Plan | None) -> None:
+        """Deal the streams that may be split, those that may not where the start has them."""
+        routes = self.routes
+        values = None if start is None else values_of(self.problem, routes, start)
+        whole = np.where(routes.kind == WHOLE, 0.0 if values is None else values, 0.0)
+        most_routes = {
+            g: self.problem.stream[group.streams[0]].route_limit
+            for g, group in enumerate(routes.groups)
+            if group.split
+        }
+        fixed = np.bincount(routes.group, weights=whole, minlength=len(routes.groups))
+        if any(fixed[g] != size for g, size in enumerate(routes.sizes) if g not in most_routes):
+            return
+        found, floor = deal_streams(
+            self.searched, routes, whole, most_routes, lambda: self.clock.over is not None
+        )
+        for each in found:
+            if self.offer(plan_from(self.problem, routes, each.value, each.replicas)):
+                break
+        if len(most_routes) == len(routes.groups) and floor > self.bound:
+            self.raise_bound(floor)
+            self.tangent = self.bound
 
     # -- bounds ------------------------------------------------------------------
 
