@@ -47,7 +47,7 @@ def check(path: Path) -> None:
         raise InputError.at(str(path)[:200], "cannot be written there")
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError.at(
-            "--plot", "needs matplotlib; install it with: pip install edgeplan[plot]"
+            "--plot", "needs matplotlib; install it with: pip install 'edgeplan[plot]'"
         )
 
 

@@ -14,6 +14,8 @@ from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import whole
 from edgeplan.model.problem import Problem
 
+_INSTEAD = "sweep the rates instead: rate=0.5:2"
+
 
 def at_rate(problem: Problem, factor: float) -> Problem:
     """Return the problem with all rates multiplied.
@@ -46,11 +48,11 @@ def origin_load(problem: Problem) -> float:
     evaluation = evaluate(problem, whole(problem, origins))
     for violation in evaluation.violations:
         if violation.kind == "cannot run":
-            raise InputError.at(violation.place, violation.message)
+            raise InputError.at(violation.place, f"{violation.message}; {_INSTEAD}")
     shares = [load.utilisation for load in evaluation.devices if load.name in origins.values()]
     mean = math.fsum(shares) / len(shares)
     if not 0 < mean < math.inf:
-        raise InputError.at("streams", "spend no time at their origins")
+        raise InputError.at("streams", f"spend no time at their origins; {_INSTEAD}")
     return mean
 
 
