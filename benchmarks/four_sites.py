@@ -19,6 +19,7 @@ from typing import Literal
 from edgeplan.cli import units
 from edgeplan.cli.load_plot import draw
 from edgeplan.comparison import NAMES, Compared, Comparison, compare, sweep
+from edgeplan.comparison.report import half_width
 from edgeplan.instances.generators import four_sites
 
 Contention = Literal["none", "shared"]
@@ -91,17 +92,28 @@ def cell(each: Compared) -> str:
 
 
 def gain(compared: Comparison, *, simulated: bool) -> str:
-    """Return by how much the plan's latency is below the better of all-edge and all-cloud."""
+    """Return by how much the plan's latency is below the better of all-edge and all-cloud.
 
-    def latency(plan: str) -> float:
-        each = compared[plan]
-        if not each.feasible or each.baseline.evaluation is None or each.simulated is None:
-            return float("inf")
-        found = each.simulated if simulated else each.baseline.evaluation
-        return found.latency_seconds
+    Simulated: the mean over the seeds, which all plans share, ± half-width.
+    """
+    plan = compared["plan"]
+    pure = [each for each in (compared["all-edge"], compared["all-cloud"]) if each.simulated]
+    best = min(pure, key=predicted)
+    if not simulated:
+        return f"{100 * (1 - predicted(plan) / predicted(best)):.1f} %"
+    assert plan.simulated is not None
+    assert best.simulated is not None
+    gains = [
+        100 * (1 - mine.latency_seconds / other.latency_seconds)
+        for mine, other in zip(plan.simulated.runs, best.simulated.runs, strict=True)
+    ]
+    return f"{sum(gains) / len(gains):.1f} ± {half_width(gains) or 0.0:.1f} %"
 
-    pure = min(latency("all-edge"), latency("all-cloud"))
-    return f"{100 * (1 - latency('plan') / pure):.1f} %"
+
+def predicted(each: Compared) -> float:
+    """Return the predicted mean latency in seconds; ``inf`` without a plan."""
+    priced = each.baseline.evaluation
+    return float("inf") if priced is None else priced.latency_seconds
 
 
 def copies(found: dict[str, Comparison]) -> str:
