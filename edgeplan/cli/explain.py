@@ -27,6 +27,7 @@ from edgeplan.model.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from edgeplan.explain import Infeasibility, Item, PlanExplanation
+    from edgeplan.explain.needs import Need
     from edgeplan.explain.plans import Alternative
     from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Problem
@@ -188,6 +189,23 @@ def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, An
         ],
         "irreducible": conflict is not None and conflict.irreducible,
         "smallest": conflict is not None and conflict.smallest,
+        "needs": [_need_json(need, places) for need in found.needs],
+        "shortage": {
+            "least": found.shortage.least,
+            "places": [
+                {
+                    "name": short.name,
+                    "where": places.where(short.item.place),
+                    "line": places.line(short.item.place),
+                    "streams": list(short.streams),
+                    "replicas": short.replicas,
+                    "needed": short.needed,
+                    "given": short.given,
+                    "missing": short.missing,
+                }
+                for short in found.shortage.places
+            ],
+        },
         "notes": [] if conflict is None else list(conflict.notes),
         "repair_price": None if repair is None else repair.price,
         "repair_bound": None if repair is None else repair.bound,
@@ -196,6 +214,22 @@ def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, An
         "stopped": found.stop.value,
         "message": found.message,
         "seconds": found.seconds,
+    }
+
+
+def _need_json(need: Need, places: FilePlaces) -> dict[str, Any]:
+    from edgeplan.cli.tables import in_file
+
+    unit = need.item.unit
+    return _item_json(need.item, places) | {
+        "enough": None if need.enough is None else in_file(need.enough, unit),
+        "enough_amount": need.enough,
+        "too_little": in_file(need.too_little, unit),
+        "too_little_amount": need.too_little,
+        "helps": need.helps,
+        "all_else_as_it_is": need.whole,
+        "complete": need.complete,
+        "basis": None if need.certificate is None else need.certificate.basis,
     }
 
 

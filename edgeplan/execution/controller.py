@@ -1,7 +1,8 @@
 """The controller's side: connections to workers, and requests sent through them.
 
 One thread does everything: it asks a worker and waits for that worker's answer, watching the
-others for the news that they failed or died.
+others for the news that they failed or died. In an open loop another one sends arrivals, while
+this one reads which requests ended.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeplan.execution.addresses import WorkerAddress
 from edgeplan.execution.handshake import SECRET_BYTES, greet, wrap_secret
@@ -26,6 +30,7 @@ from edgeplan.execution.protocol import (
     TensorSpec,
 )
 from edgeplan.execution.schedule import Schedule
+from edgeplan.execution.station import RECORD_LIMIT, records_spec
 from edgeplan.execution.transport import clock_identity, connect
 from edgeplan.model.errors import ExecutionError
 
@@ -308,20 +313,88 @@ class Controller:
         begun_ns, steps = _step_times(records, len(schedule.steps))
         return Outcome(wall_seconds=(end_ns - begun_ns) * 1e-9, steps=steps, outputs=arrays)
 
+    def arrive(self, schedule: Schedule, number: int) -> None:
+        """Let a request of an open loop arrive at its origin, and wait for nothing."""
+        origin = self._remotes[schedule.origin]
+        try:
+            origin.channel.send({"kind": "arrive", "route": schedule.number, "request": number})
+        except ConnectionLostError as error:
+            raise ExecutionError(origin.words(error)) from None
+
+    def ended(self, seconds: float) -> list[tuple[int, int]]:
+        """Wait for requests of an open loop to end.
+
+        Parameters
+        ----------
+        seconds
+            How long to wait at most.
+
+        Returns
+        -------
+        list
+            Number of each, and when it ended in nanoseconds of the clock here.
+
+        Raises
+        ------
+        ExecutionError
+            If a worker failed or died.
+        """
+        found = []
+        for remote, frame in self._frames(seconds):
+            if frame.kind != "done":
+                raise _out_of_turn(remote, frame)
+            found.append((frame.integer("request"), frame.integer("at_ns", -(1 << 62))))
+        return found
+
+    def records(self, device: str) -> NDArray[np.int64]:
+        """Return the table of times that a worker noted in an open loop."""
+        frame = self.ask(device, {"kind": "records"}, "records")
+        spec = records_spec(frame.integer("rows", 0, RECORD_LIMIT))
+        table = self._remotes[device].channel.receive_tensors(frame, [spec])[spec.name]
+        return table.astype(np.int64, copy=False)
+
+    def collect(
+        self, schedule: Schedule, number: int, outputs: Mapping[str, str]
+    ) -> dict[str, Array]:
+        """Return the outputs of a request of an open loop that were kept for comparison.
+
+        Parameters
+        ----------
+        schedule, number
+            Its route and number.
+        outputs
+            For each graph output, the device that holds it in the end.
+        """
+        arrays: dict[str, Array] = {}
+        for device in dict.fromkeys(outputs.values()):
+            names = [name for name, holder in outputs.items() if holder == device]
+            header = {"kind": "collect", "route": schedule.number, "request": number}
+            frame = self.ask(device, {**header, "names": names}, "collected")
+            specs = [schedule.specs[name] for name in names]
+            arrays.update(self._remotes[device].channel.receive_tensors(frame, specs))
+        return arrays
+
     def _answer(self, device: str | None, kind: str, seconds: float = ANSWER_SECONDS) -> Frame:
         """Wait for an answer of one worker, or of any."""
+        frames = self._frames(seconds)
+        if not frames:
+            who = "any worker" if device is None else f"the worker of '{device[:80]}'"
+            raise ExecutionError(f"no answer from {who} within {seconds:g} seconds")
+        remote, frame = frames[0]
+        if len(frames) > 1 or frame.kind != kind or device not in (None, remote.device):
+            raise _out_of_turn(remote, frame)
+        return frame
+
+    def _frames(self, seconds: float) -> list[tuple[_Remote, Frame]]:
+        """Wait for what workers say, at most one frame of each; raise if one failed or died."""
         poll = select.poll()
         by_number: dict[int, _Remote] = {}
         for remote in self._remotes.values():
             number = remote.channel.socket.fileno()
             by_number[number] = remote
             poll.register(number, select.POLLIN)
-        ready = poll.poll(min(seconds, LONGEST_SECONDS) * 1000)
-        if not ready:
-            who = "any worker" if device is None else f"the worker of '{device[:80]}'"
-            raise ExecutionError(f"no answer from {who} within {seconds:g} seconds")
         frames: list[tuple[_Remote, Frame]] = []
-        for number, _ in ready:
+        for number, _ in poll.poll(min(seconds, LONGEST_SECONDS) * 1000):
             remote = by_number[number]
             try:
                 frame = remote.channel.receive(seconds)
@@ -330,12 +403,11 @@ class Controller:
             except ExecutionError as error:
                 raise ExecutionError(remote.words(error)) from None
             frames.append((remote, frame))
-        remote, frame = frames[0]
-        if len(frames) > 1 or frame.kind != kind or device not in (None, remote.device):
-            raise ProtocolError(
-                f"the worker of '{remote.device[:80]}' said '{frame.kind}' out of turn"
-            )
-        return frame
+        return frames
+
+
+def _out_of_turn(remote: _Remote, frame: Frame) -> ProtocolError:
+    return ProtocolError(f"the worker of '{remote.device[:80]}' said '{frame.kind}' out of turn")
 
 
 def _step_times(records: list[object], count: int) -> tuple[int, tuple[StepTime, ...]]:

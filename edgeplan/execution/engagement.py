@@ -2,7 +2,7 @@
 
 One thread reads the controller's commands, one runs what begins here, and one per peer takes
 what that peer sends and goes on from there. Requests come one at a time, so at any moment one
-of them works on the request and the others wait.
+of them works on the request and the others wait; in an open loop the requests are a `Station`'s.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from edgeplan.execution.protocol import (
     check_tensor,
 )
 from edgeplan.execution.schedule import Compute, Move, Schedule, schedule_from
+from edgeplan.execution.station import Station, held_tensor, known, sleep_until, tensors_of
 from edgeplan.execution.transport import TokenBucket, clock_identity, connect, hold_until
 from edgeplan.model.errors import EdgeplanError, ExecutionError
 
@@ -93,6 +94,7 @@ class Engagement:
         self._buckets: dict[tuple[str, float], TokenBucket] = {}
         self._offset_ns = 0
         self._request: _Request | None = None
+        self._station: Station | None = None
         self._lock = threading.Lock()
         self._echoes: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._starts: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -112,6 +114,10 @@ class Engagement:
             "start": self._start,
             "collect": self._collect,
             "measure": self._measure,
+            "open loop": self._open_loop,
+            "stock": lambda frame: self._at_station().stock(frame),
+            "arrive": lambda frame: self._at_station().arrive(frame),
+            "records": lambda frame: self._at_station().send_records(),
         }
         runner = threading.Thread(target=self._run_starts, name="runner", daemon=True)
         runner.start()
@@ -144,6 +150,8 @@ class Engagement:
         """Stop what runs, close every connection and remove the parts."""
         if self._run_options is not None:
             self._run_options.terminate = True
+        if self._station is not None:
+            self._station.close()
         with self._lock:
             channels = [*self._peers.values(), self.control]
         for channel in channels:
@@ -234,7 +242,7 @@ class Engagement:
         schedule = self._schedules.get(frame.integer("route"))
         if schedule is None:
             raise ProtocolError("there is no such route")
-        specs = [_known(schedule, name) for name in frame.texts("names")]
+        specs = [known(schedule.specs, name) for name in frame.texts("names")]
         held = self.control.receive_tensors(frame, specs)
         with self._lock:
             self._request = _Request(schedule, frame.integer("request"), held)
@@ -244,12 +252,39 @@ class Engagement:
         self._starts.put(self._current(frame))
 
     def _collect(self, frame: Frame) -> None:
+        if self._station is not None:
+            self._station.collect(frame)
+            return
         request = self._current(frame)
         names = frame.texts("names")
-        tensors = [(_known(request.schedule, name), _held(request, name)) for name in names]
+        tensors = tensors_of(request.schedule.specs, request.held, names)
         self.control.send({"kind": "collected", "records": request.records}, tensors)
         with self._lock:
             self._request = None
+
+    # An open loop.
+
+    def _open_loop(self, frame: Frame) -> Mapping[str, object]:
+        """Begin an open loop on some of the routes; requests that are under way are forgotten."""
+        if self._station is not None:
+            self._station.close()
+        self._station = Station(
+            self.device, self.control, self._to, self._perform, self._now_ns, self._report
+        )
+        self._station.expect(frame, self._schedules)
+        return {"kind": "ok"}
+
+    def _at_station(self) -> Station:
+        if self._station is None:
+            raise ProtocolError("no open loop has begun")
+        return self._station
+
+    def _perform(
+        self, step: Compute, held: Mapping[str, Array], specs: Mapping[str, TensorSpec]
+    ) -> tuple[dict[str, Array], int]:
+        """Run a stage for the station: its outputs, and the CPU time in nanoseconds."""
+        outputs, _, cpu_ns = self._run_part(step, held, specs, sleep_until)
+        return outputs, cpu_ns
 
     # The relay.
 
@@ -280,11 +315,16 @@ class Engagement:
         try:
             while True:
                 frame = channel.receive()
-                if frame.kind == "move":
+                if frame.kind == "move" and self._station is not None:
+                    self._station.moved(channel, device, frame)
+                elif frame.kind == "move":
                     self._arrive(channel, device, frame)
                 elif frame.kind == "word":
                     if frame.payload_bytes:
                         raise ProtocolError("a word carries no payload")
+                    if self._station is not None:
+                        self._station.word(frame)
+                        continue
                     self._relay(self._current(frame), frame.integer("step"))
                 elif frame.kind == "probe":
                     self._echo(channel, frame)
@@ -309,9 +349,7 @@ class Engagement:
                 self._to(step.actor).send({"kind": "word", **identity, "step": index})
                 return
             if isinstance(step, Move):
-                tensors = [
-                    (_known(request.schedule, name), _held(request, name)) for name in step.tensors
-                ]
+                tensors = tensors_of(request.schedule.specs, request.held, step.tensors)
                 start = self._now_ns()
                 request.records.append({"step": index, "start_ns": start})
                 self._to(step.target).send(
@@ -331,31 +369,44 @@ class Engagement:
         if not isinstance(step, Move) or (step.source, step.target) != (device, self.device):
             raise ProtocolError("a peer sent what the plan does not move here")
         start = frame.integer("start_ns", -(1 << 62))
-        specs = [_known(request.schedule, name) for name in step.tensors]
+        specs = [known(request.schedule.specs, name) for name in step.tensors]
         request.held.update(channel.receive_tensors(frame, specs))
         self._hold(start, step.seconds)
         request.records.append({"step": index, "end_ns": self._now_ns()})
         self._relay(request, index + 1)
 
     def _compute(self, request: _Request, index: int, step: Compute) -> None:
+        specs = request.schedule.specs
+        outputs, wall_ns, cpu_ns = self._run_part(step, request.held, specs, hold_until)
+        request.held.update(outputs)
+        request.records.append({"step": index, "wall_ns": wall_ns, "cpu_ns": cpu_ns})
+
+    def _run_part(
+        self,
+        step: Compute,
+        held: Mapping[str, Array],
+        specs: Mapping[str, TensorSpec],
+        wait_until: Callable[[int], None],
+    ) -> tuple[dict[str, Array], int, int]:
+        """Return a part's outputs by name, and its wall and CPU time in nanoseconds."""
         session = self._sessions.get(step.part)
         if session is None:
             raise ExecutionError(f"part {step.part[:12]} is not loaded")
-        feed = {name: _held(request, name) for name in step.inputs}
+        feed = {name: held_tensor(held, name) for name in step.inputs}
         # With one intra-op thread the runtime computes on the calling thread.
         cpu = time.thread_time_ns if self.threads == 1 else time.process_time_ns
         start, cpu_start = time.monotonic_ns(), cpu()
-        outputs: list[Array] = session.run(list(step.outputs), feed, self._run_options)
+        arrays: list[Array] = session.run(list(step.outputs), feed, self._run_options)
         cpu_ns = cpu() - cpu_start
         real_ns = time.monotonic_ns() - start
-        for name, array in zip(step.outputs, outputs, strict=True):
-            check_tensor(_known(request.schedule, name), array)
-            request.held[name] = array
+        outputs = dict(zip(step.outputs, arrays, strict=True))
+        for name, array in outputs.items():
+            check_tensor(known(specs, name), array)
         least_ns = max((step.hold_seconds or 0.0) * 1e9, (step.hold_factor or 0.0) * real_ns)
         if least_ns > real_ns:
-            hold_until(start + int(least_ns))
+            wait_until(start + int(least_ns))
             real_ns = time.monotonic_ns() - start
-        request.records.append({"step": index, "wall_ns": real_ns, "cpu_ns": cpu_ns})
+        return outputs, real_ns, cpu_ns
 
     # Measuring a link.
 
@@ -439,20 +490,6 @@ def _check_part(path: Path) -> None:
     _, external = read_structure(path)
     if external:
         raise ExecutionError("a part has external data; parts must hold their own weights")
-
-
-def _known(schedule: Schedule, name: str) -> TensorSpec:
-    spec = schedule.specs.get(name)
-    if spec is None:
-        raise ProtocolError(f"the plan has no tensor '{name[:80]}'")
-    return spec
-
-
-def _held(request: _Request, name: str) -> Array:
-    array = request.held.get(name)
-    if array is None:
-        raise ExecutionError(f"tensor '{name[:80]}' is not here")
-    return array
 
 
 def _words(error: BaseException) -> str:

@@ -37,6 +37,9 @@ class Move:
         What the transfer takes on the emulated link; ``None`` where the real link is used.
     bytes_per_second
         Bandwidth of the emulated link; ``None`` for none or no limit.
+    busy_seconds
+        Of these, how long the emulated link is taken by the tensors where many requests are in
+        flight; ``None`` or 0 where they do not queue for it.
     """
 
     source: str
@@ -44,6 +47,7 @@ class Move:
     tensors: tuple[str, ...]
     seconds: float | None = None
     bytes_per_second: float | None = None
+    busy_seconds: float | None = None
 
     @property
     def actor(self) -> str:
@@ -124,6 +128,11 @@ class Schedule:
             found.update(dict.fromkeys(step.ends))
         return tuple(found)
 
+    def last_step(self, device: str) -> int:
+        """Return the last step in which a device takes part, -1 for none."""
+        took = [index for index, step in enumerate(self.steps) if device in step.ends]
+        return took[-1] if took else -1
+
     @property
     def hops(self) -> Iterator[tuple[str, str]]:
         """Every pair of devices between which the request, or the word to go on, is sent."""
@@ -149,6 +158,7 @@ class Schedule:
                         "tensors": list(step.tensors),
                         "seconds": step.seconds,
                         "bytes_per_second": step.bytes_per_second,
+                        "busy_seconds": step.busy_seconds,
                     }
                 )
             else:
@@ -208,6 +218,7 @@ def _step_from(item: object) -> Step:
             tensors=tuple(texts_from(item.get("tensors"), "tensors")),
             seconds=number_from(item.get("seconds"), "seconds"),
             bytes_per_second=number_from(item.get("bytes_per_second"), "bytes_per_second") or None,
+            busy_seconds=number_from(item.get("busy_seconds"), "busy_seconds"),
         )
     return Compute(
         device=text("device"),
@@ -251,6 +262,7 @@ def steps_of(
             move,
             seconds=transfer.seconds,
             bytes_per_second=bandwidth if math.isfinite(bandwidth) else None,
+            busy_seconds=transfer.busy_seconds if problem.loads(link) else None,
         )
 
     steps: list[Step] = []

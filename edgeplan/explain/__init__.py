@@ -3,17 +3,23 @@
 from edgeplan.explain.conflict import Conflict, find_conflict
 from edgeplan.explain.edits import Edit
 from edgeplan.explain.infeasible import Infeasibility, explain_infeasible
-from edgeplan.explain.items import Item, list_items, list_missing, only, without
+from edgeplan.explain.items import Item, list_items, list_missing
+from edgeplan.explain.needs import Need
 from edgeplan.explain.plans import PlanExplanation, explain_plan
 from edgeplan.explain.repair import Repair, find_repair
+from edgeplan.explain.shortfall import Shortage, Shortfall
+from edgeplan.explain.without import only, without
 
 __all__ = [
     "Conflict",
     "Edit",
     "Infeasibility",
     "Item",
+    "Need",
     "PlanExplanation",
     "Repair",
+    "Shortage",
+    "Shortfall",
     "explain_infeasible",
     "explain_plan",
     "find_conflict",

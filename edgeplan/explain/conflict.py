@@ -22,12 +22,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeplan.explain.checks import Answer, Checker, broken, keys
-from edgeplan.explain.items import RULES, Item, list_items, list_missing, only, without
+from edgeplan.explain.items import RULES, Item, list_items, list_missing
+from edgeplan.explain.without import only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import evaluate
+from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.baselines import baselines
+from edgeplan.solvers.baselines import Baseline, all_at_origin, all_on_one_cloud, baselines
 from edgeplan.solvers.elastic import Key
 from edgeplan.solvers.pipeline.problem import reasons_against
 
@@ -154,6 +156,13 @@ def _homeless(problem: Problem) -> Iterator[str]:
             )
 
 
+def _simple_plans(problem: Problem) -> tuple[Baseline, ...]:
+    """Return the baselines; where load is planned for without those that try many plans."""
+    if problem.load_features:
+        return (all_at_origin(problem), *all_on_one_cloud(problem))
+    return baselines(problem)
+
+
 class _Filter:
     """The search's state: the conflict so far, of which it is known that it is one."""
 
@@ -172,6 +181,7 @@ class _Filter:
         self.missing = False
         self.every = list(list_items(problem))
         self.current = list(self.every)
+        self._breaks: dict[int, frozenset[Key]] = {}
 
     def begin(self) -> bool:
         """Look at what is missing where limits and rules have no part; say whether it is known."""
@@ -179,18 +189,37 @@ class _Filter:
         # Baselines break little, and every plan that can run answers some questions.
         self.checker.known += [
             baseline.plan
-            for baseline in baselines(self.problem)
+            for baseline in _simple_plans(self.problem)
             if baseline.plan is not None and evaluate(bare, baseline.plan).feasible
         ]
         answer = self.checker.check(bare)
         if answer.infeasible:
             self.problem, self.missing = bare, True
+            self._breaks.clear()
             self.certificate = answer.certificate
             self.every = list(list_missing(bare))
             self.current = list(self.every)
         elif answer.plan is None:
             self.complete = False
+        elif self.problem.load_features:
+            self._keep_scarce()
         return self.complete
+
+    def _keep_scarce(self) -> None:
+        """Leave out at once what has no part in it where the load cannot be carried."""
+        if self.problem.capacity != "utilisation":
+            return
+        load = self.checker.capacity.find(self.problem)
+        if load is None or not load.too_much:
+            return
+        names = {*load.streams, *(key[1] for key in load.prices if key[0] == "device capacity")}
+
+        def apart(item: Item) -> bool:
+            if item.kind == "link capacity":
+                return item.key not in load.prices
+            return len(item.key) > 1 and item.key[1] not in names
+
+        self._left_out([item for item in self.every if apart(item)])
 
     def find_single(self) -> bool:
         """Look for a statement that leaves no plan by itself; say whether there is one.
@@ -217,13 +246,19 @@ class _Filter:
                 break
         return False
 
+    def _broken(self, plan: Plan) -> frozenset[Key]:
+        """Return what one of the known plans breaks; each is asked about many times."""
+        if id(plan) not in self._breaks:  # known plans stay, so that no other gets its id
+            self._breaks[id(plan)] = frozenset(broken(self.problem, plan))
+        return self._breaks[id(plan)]
+
     def _broken_by_all(self, items: Sequence[Item]) -> list[Item]:
         """Return those of the items that every known plan breaks."""
         left = list(items)
         for plan in self.checker.known:
             if not left:
                 break
-            found = broken(self.problem, plan)
+            found = self._broken(plan)
             left = [item for item in left if item.key in found]
         return left
 
@@ -271,7 +306,7 @@ class _Filter:
         by_key = {item.key: item for item in self.every}
         for _ in range(_HITTING_CHECKS):
             broken_sets = [
-                frozenset(broken(self.problem, plan)) & by_key.keys() for plan in self.checker.known
+                frozenset(self._broken(plan)) & by_key.keys() for plan in self.checker.known
             ]
             if not all(broken_sets):
                 raise SolverError("a problem without a plan, as it was claimed, has one")

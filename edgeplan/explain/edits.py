@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from edgeplan.explain.amounts import with_amount
 from edgeplan.explain.checks import broken
 from edgeplan.explain.items import Item, Part, Unit, list_items, rule_text
+from edgeplan.explain.relaxed import fitted
 from edgeplan.model.evaluate import Violation, evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import LayerRule, Link, Privacy, Problem, Stream
@@ -27,6 +29,8 @@ _MOST_LOST = 0.005
 """A minimum rate has one digit more where rounding down would lose more than this of it."""
 _FULL = 0.9995
 """A cap on load cannot be raised to a busy share above this; more capacity is needed."""
+_CROWDED = ("device capacity", "link capacity", "replicas")
+"""Kinds of statements that break where there is too much to do."""
 _ROUNDS = 8
 """Mending one statement may strain another (replicas cost money); so often at most."""
 
@@ -83,16 +87,18 @@ def mend(
     Returns
     -------
     tuple or None
-        The edits, and the problem in which the plan is feasible; ``None`` where the edits do
-        not get there.
+        The edits, and the problem in which the plan is feasible (with the numbers of replicas
+        of `fitted`); ``None`` where the edits do not get there.
     """
     edits: dict[tuple[Part, ...], Edit] = {}
     current = problem
     for _ in range(_ROUNDS):
-        evaluation = evaluate(current, plan)
+        evaluation = evaluate(current, fitted(current, plan))
         if evaluation.feasible:
             return tuple(edits.values()), current
         needed = broken(current, plan)
+        if crowded := {k: v for k, v in needed.items() if k[0] in _CROWDED}:
+            needed = crowded  # what waits there says little of deadlines until it is mended
         if any(key in fixed for key in needed):
             return None
         for key, violation in needed.items():
@@ -113,7 +119,7 @@ def _edit(
     value = math.nan if violation is None or violation.value is None else violation.value
     if kind in ("memory", "device power"):
         return _device_limit(problem, key, value)
-    if kind == "device capacity":
+    if kind in ("device capacity", "replicas"):
         return _device_load(problem, key, value)
     if kind == "link capacity":
         return _link_load(problem, key, value)
@@ -127,6 +133,9 @@ def _edit(
         item, after = _item(problem, key), above(value)
         changed = dataclasses.replace(stream, deadline_seconds=after)
         return _numbered(item, after), _with_stream(problem, changed)
+    if kind == "tail deadline":
+        item, after = _item(problem, key), above(value)
+        return _numbered(item, after), with_amount(problem, item, after)
     if kind == "privacy":
         return _privacy(problem, plan, stream)
     return _layer_rule(problem, plan, stream, key)
@@ -177,16 +186,19 @@ def _device_load(problem: Problem, key: Key, value: float) -> tuple[Edit, Proble
     if value < _FULL:
         cap = _share_above(value)
         return _numbered(item, cap), _with_device(problem, device.name, {"utilisation_cap": cap})
-    replicas = math.ceil(value * device.replicas / device.utilisation_cap * (1 - 1e-9))
+    count = device.replica_range[-1]
+    replicas = math.ceil(value * count / device.utilisation_cap * (1 - 1e-9))
+    several = device.max_replicas is not None
+    field = "max_replicas" if several else "replicas"
     edit = Edit(
         key=key,
-        item=f"replicas of device '{device.name}'",
-        place=("devices", device.name, "replicas"),
-        before=device.replicas,
+        item=f"{'most ' if several else ''}replicas of device '{device.name}'",
+        place=("devices", device.name, "replicas", *(("max",) if several else ())),
+        before=count,
         after=replicas,
         unit="count",
     )
-    return edit, _with_device(problem, device.name, {"replicas": replicas})
+    return edit, _with_device(problem, device.name, {field: replicas})
 
 
 def _link_load(problem: Problem, key: Key, value: float) -> tuple[Edit, Problem]:

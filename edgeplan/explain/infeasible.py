@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -10,15 +11,22 @@ from dataclasses import dataclass
 
 from edgeplan.explain.checks import Checker
 from edgeplan.explain.conflict import Conflict, find_conflict
+from edgeplan.explain.load_repair import find_loaded_repair
+from edgeplan.explain.needs import Need, find_needs
 from edgeplan.explain.repair import Repair, find_repair
+from edgeplan.explain.shortfall import Shortage, find_shortage
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.solvers.elastic import Key
 from edgeplan.solvers.result import Stop
 
+_ENOUGH = Shortage()
 _REPAIR_SHARE = 0.5
 """The repair may take at most so much of the time left; the conflict has the rest."""
+
+_NEEDS_SHARE = 0.7
+"""Where load is planned for, so much of what the conflict left is for what each number needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,10 @@ class Infeasibility:
         The cheapest changes that leave one, or ``None``.
     message
         Why there is no repair.
+    needs
+        Where load is planned for: what each number of the conflict would have to be, alone.
+    shortage
+        There, too: the busy time that devices and links of the conflict lack.
     stop
         What ended the work early; ``COMPLETED`` where nothing did.
     seconds
@@ -50,18 +62,23 @@ class Infeasibility:
     message: str
     stop: Stop
     seconds: float
+    needs: tuple[Need, ...] = ()
+    shortage: Shortage = _ENOUGH
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left to be found out.
 
         The conflict is irreducible, and the repair the cheapest; or there is none that leaves
-        alone what it must, or none is needed.
+        alone what it must, or none is needed. Where load is planned for, that no repair is
+        cheaper can often not be known: it counts that what each number needs is known.
         """
         if self.infeasible is False:
             return True
         if self.conflict is None or not self.conflict.irreducible:
             return False
+        if self.needs:
+            return self.stop is Stop.COMPLETED and all(need.complete for need in self.needs)
         return self.stop is Stop.COMPLETED if self.repair is None else self.repair.cheapest
 
 
@@ -145,34 +162,58 @@ def explain_infeasible(
         if not answer.infeasible:
             return result(None, ended=answer.stop)
         certificate = answer.certificate
-    conflict = find_conflict(
-        problem,
-        Checker(
-            ends=_part(ends, 1 - _REPAIR_SHARE),
+    filtering = dataclasses.replace(checker, ends=_part(ends, 1 - _REPAIR_SHARE))
+    conflict = find_conflict(problem, filtering, certificate=certificate, on_progress=on_progress)
+    needs: tuple[Need, ...] = ()
+    shortage = Shortage()
+    if problem.load_features and not conflict.missing:
+        asking = dataclasses.replace(filtering, ends=_part(ends, _NEEDS_SHARE))
+        needs = find_needs(
+            problem,
+            conflict.items,
+            asking,
+            certificate=certificate,
+            on_progress=on_progress,
+        )
+        shortage = find_shortage(problem, conflict.items, filtering.capacity)
+    if on_progress is not None:
+        on_progress("looking for the cheapest repair")
+    if problem.load_features:
+        found = find_loaded_repair(
+            problem,
+            missing=conflict.missing,
+            needs=needs,
+            shortage=shortage,
+            capacity=filtering.capacity,
+            known=filtering.known,
+            fixed=fixed,
+            time_limit=_left(ends),
             stop=stop,
             threads=threads,
             seed=seed,
-        ),
-        certificate=certificate,
-        on_progress=on_progress,
-    )
-    if on_progress is not None:
-        on_progress("looking for the cheapest repair")
-    found = find_repair(
-        problem,
-        missing=conflict.missing,
-        conflict=conflict.items,
-        fixed=fixed,
-        time_limit=None if math.isinf(ends) else max(0.0, ends - time.monotonic()),
-        stop=stop,
-        threads=threads,
-        seed=seed,
-    )
+        )
+    else:
+        found = find_repair(
+            problem,
+            missing=conflict.missing,
+            conflict=conflict.items,
+            fixed=fixed,
+            time_limit=_left(ends),
+            stop=stop,
+            threads=threads,
+            seed=seed,
+        )
     ended = found.stop
     if ended is Stop.COMPLETED and not conflict.irreducible:
         interrupted = stop is not None and stop.is_set()
         ended = Stop.INTERRUPTED if interrupted else Stop.TIME_LIMIT
-    return result(True, conflict=conflict, repair=found.repair, message=found.message, ended=ended)
+    told = result(True, conflict=conflict, repair=found.repair, message=found.message, ended=ended)
+    return dataclasses.replace(told, needs=needs, shortage=shortage)
+
+
+def _left(ends: float) -> float | None:
+    """Return the seconds until then, ``None`` for no limit."""
+    return None if math.isinf(ends) else max(0.0, ends - time.monotonic())
 
 
 def _part(ends: float, share: float) -> float:

@@ -2,20 +2,21 @@
 
 A statement is a limit (a number), a rule (privacy, pins, …) or, where the networks and links
 alone allow no plan, something that is missing (a link, a time). Each knows its words, its place
-in an instance file and its value, and each can be taken out of a problem. Rates, times,
-bandwidths and whether a stream may be split are facts, not statements: they stay.
+in an instance file and its value, and each can be taken out of a problem (`without`). Times,
+bandwidths and whether a stream may be split are facts, not statements: they stay. Rates are
+facts, too, but where load is planned for (queues, replicas, batches): there a rate and a number of
+replicas are what conflicts.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeplan.model.network import Costs, LayerCosts, Network, SpanCosts
-from edgeplan.model.problem import Device, LayerRule, Link, Problem, Stream
+from edgeplan.model.network import Network, SpanCosts
+from edgeplan.model.problem import Device, LayerRule, Problem, Stream
 from edgeplan.solvers.elastic import Key
 
 Unit = Literal["s", "B", "W", "USD/h", "/s", "share", "B/s", "count", ""]
@@ -29,10 +30,6 @@ RULES = frozenset({"privacy", "pin", "ban", "together", "contiguous"})
 
 MISSING = frozenset({"no link", "no time"})
 """Kinds of what a problem lacks."""
-
-_BELOW_ONE = math.nextafter(1.0, 0.0)
-_COPIES = 2**30
-"""So many replicas for each carry any load; a power of two, so that dividing by it is exact."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +105,15 @@ def list_items(problem: Problem) -> tuple[Item, ...]:
 
 
 def _items(problem: Problem) -> Iterator[Item]:
+    if asks_of_load(problem) and not _says_rate(problem):
+        for stream in problem.streams:
+            yield Item(
+                key=("rate", stream.name),
+                item=f"arrival rate of stream '{stream.name}'",
+                place=("streams", stream.name, "rate"),
+                amount=stream.rate_per_second,
+                unit="/s",
+            )
     if problem.capacity == "utilisation":
         for index, link in enumerate(problem.links):
             if problem.loads(link):
@@ -121,6 +127,16 @@ def _items(problem: Problem) -> Iterator[Item]:
         for device in problem.devices:
             yield _of_device(
                 device, "device capacity", "utilisation cap", "utilisation_cap", "share"
+            )
+    if asks_of_load(problem):
+        for device in problem.devices:
+            several = device.max_replicas is not None
+            yield Item(
+                key=("replicas", device.name),
+                item=f"{'most ' if several else ''}replicas of device '{device.name}'",
+                place=("devices", device.name, "replicas", *(("max",) if several else ())),
+                amount=device.replica_range[-1],
+                unit="count",
             )
     if problem.contiguous:
         yield Item(
@@ -159,6 +175,27 @@ def _items(problem: Problem) -> Iterator[Item]:
                 amount=stream.deadline_seconds,
                 unit="s",
             )
+        for index, tail in enumerate(stream.tail_deadlines):
+            yield Item(
+                key=("tail deadline", stream.name, index),
+                item=f"{tail.statistic} deadline of stream '{stream.name}'",
+                place=("streams", stream.name, "deadline", tail.statistic),
+                amount=tail.seconds,
+                unit="s",
+            )
+
+
+def asks_of_load(problem: Problem) -> bool:
+    """Whether rates and numbers of replicas count as statements: load is planned for."""
+    return bool(problem.load_features) and problem.capacity == "utilisation"
+
+
+def _says_rate(problem: Problem) -> bool:
+    """Whether there is a minimum rate that says more than the rates of the streams.
+
+    It is stated in their proportions: to change one of these would change it, too.
+    """
+    return bool(problem.budgets.min_rate_per_second) and not implied_rate(problem)
 
 
 def _of_device(device: Device, kind: str, words: str, name: str, unit: Unit) -> Item:
@@ -197,7 +234,7 @@ def rule_text(rule: LayerRule, word: str) -> str:
 
 def _budgets(problem: Problem) -> Iterator[Item]:
     budgets = problem.budgets
-    if budgets.min_rate_per_second and not implied_rate(problem):
+    if _says_rate(problem):
         yield Item(
             key=("min rate",),
             item="minimum rate",
@@ -294,141 +331,3 @@ def _missing_times(problem: Problem, network: Network) -> Iterator[Item]:
                         place=(*place, "times"),
                         text="unlimited",
                     )
-
-
-def only(problem: Problem, items: Iterable[Item]) -> Problem:
-    """Return the problem with just these of its limits and rules."""
-    kept = {item.key for item in items}
-    return without(problem, [item for item in list_items(problem) if item.key not in kept])
-
-
-def without(problem: Problem, items: Collection[Item]) -> Problem:
-    """Return the problem without some of its statements; all else is as it was.
-
-    Parameters
-    ----------
-    problem
-        The problem.
-    items
-        Of `list_items` or `list_missing`.
-
-    Notes
-    -----
-    A cap on load must be below 1. One that is taken out is therefore replaced: by (nearly) 1
-    where the minimum rate limits the load to less than that in any case; else a link is no
-    longer shared, and a device has so many replicas, at the same price in all, that no load
-    fills them. Where no cap is left, the problem's capacity is no longer limited.
-    """
-    gone = {item.key for item in items}
-    if not gone:
-        return problem
-    budgets = problem.budgets
-    if ("min rate",) in gone or implied_rate(problem):
-        budgets = dataclasses.replace(budgets, min_rate_per_second=0.0)
-    if ("power budget",) in gone:
-        budgets = dataclasses.replace(budgets, power_watts=math.inf)
-    if ("money budget",) in gone:
-        budgets = dataclasses.replace(budgets, dollars_per_hour=math.inf)
-    caps = [i.key for i in list_items(problem) if i.kind in ("device capacity", "link capacity")]
-    unlimited = bool(caps) and gone.issuperset(caps)
-    rated = bool(budgets.min_rate_per_second)
-    added = tuple(
-        Link(
-            source=str(key[1]),
-            target=str(key[2]),
-            bytes_per_second=math.inf,
-            contention="none",
-        )
-        for key in sorted(gone, key=str)
-        if key[0] == "no link"
-    )
-    return dataclasses.replace(
-        problem,
-        networks=tuple(_with_times(problem, network, gone) for network in problem.networks),
-        devices=tuple(
-            _device_without(device, gone, rated=rated, lift=not unlimited)
-            for device in problem.devices
-        ),
-        links=(
-            *(_link_without(link, gone, rated=rated, lift=not unlimited) for link in problem.links),
-            *added,
-        ),
-        streams=tuple(_stream_without(stream, gone) for stream in problem.streams),
-        budgets=budgets,
-        capacity="none" if unlimited else problem.capacity,
-        contiguous=problem.contiguous and ("contiguous",) not in gone,
-    )
-
-
-def _device_without(device: Device, gone: set[Key], *, rated: bool, lift: bool) -> Device:
-    if ("memory", device.name) in gone:
-        device = dataclasses.replace(device, memory_bytes=math.inf)
-    if ("device power", device.name) in gone:
-        device = dataclasses.replace(device, power_budget_watts=math.inf)
-    if ("device capacity", device.name) not in gone or not lift:
-        return device
-    if rated:
-        return dataclasses.replace(device, utilisation_cap=_BELOW_ONE)
-    if device.charge_idle:  # as many watts for all replicas together, and per second of compute
-        idle = device.idle_watts / _COPIES
-        active = device.active_watts - device.idle_watts + idle
-        device = dataclasses.replace(device, active_watts=active, idle_watts=idle)
-    return dataclasses.replace(
-        device,
-        replicas=device.replicas * _COPIES,
-        dollars_per_hour=device.dollars_per_hour / _COPIES,
-    )
-
-
-def _link_without(link: Link, gone: set[Key], *, rated: bool, lift: bool) -> Link:
-    if ("link capacity", link.source, link.target) not in gone or not lift:
-        return link
-    if rated:
-        return dataclasses.replace(link, utilisation_cap=_BELOW_ONE)
-    return dataclasses.replace(link, contention="none")
-
-
-def _stream_without(stream: Stream, gone: set[Key]) -> Stream:
-    name = stream.name
-    return dataclasses.replace(
-        stream,
-        deadline_seconds=math.inf if ("deadline", name) in gone else stream.deadline_seconds,
-        privacy=None if ("privacy", name) in gone else stream.privacy,
-        pins=tuple(r for i, r in enumerate(stream.pins) if ("pin", name, i) not in gone),
-        bans=tuple(r for i, r in enumerate(stream.bans) if ("ban", name, i) not in gone),
-        together=tuple(
-            group for i, group in enumerate(stream.together) if ("together", name, i) not in gone
-        ),
-    )
-
-
-def _with_times(problem: Problem, network: Network, gone: set[Key]) -> Network:
-    """Return a network with time 0 where a missing time is taken away."""
-    found: dict[str, Costs] = {}
-    for device in problem.devices:
-        costs = network.costs.get(device.name)
-        whole = ("no time", network.name, device.name) in gone
-        if whole:
-            found[device.name] = _filled(network, costs)
-        elif isinstance(costs, LayerCosts) and any(
-            ("no time", network.name, device.name, index) in gone
-            for index in range(len(network.layers))
-        ):
-            seconds = tuple(
-                0.0 if ("no time", network.name, device.name, index) in gone else value
-                for index, value in enumerate(costs.seconds)
-            )
-            found[device.name] = dataclasses.replace(costs, seconds=seconds)
-    return dataclasses.replace(network, costs={**network.costs, **found}) if found else network
-
-
-def _filled(network: Network, costs: Costs | None) -> Costs:
-    count = len(network.layers)
-    if isinstance(costs, SpanCosts):
-        rows = tuple(
-            tuple(0.0 if math.isinf(value) else value for value in row) for row in costs.seconds
-        )
-        return dataclasses.replace(costs, seconds=rows)
-    if network.form == "spans":
-        return SpanCosts(seconds=tuple((0.0,) * (count - first) for first in range(count)))
-    return LayerCosts(seconds=(0.0,) * count)

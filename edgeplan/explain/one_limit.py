@@ -19,7 +19,8 @@ import time
 from collections.abc import Collection, Mapping
 
 from edgeplan.explain.checks import solve_fastest
-from edgeplan.explain.items import RULES, Item, list_items, without
+from edgeplan.explain.items import RULES, Item, list_items
+from edgeplan.explain.without import without
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Objective, Problem

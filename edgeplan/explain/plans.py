@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -13,7 +14,7 @@ from edgeplan.explain.items import Item, list_items
 from edgeplan.explain.worth import WorthResult, find_worth
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, Evaluation, Violation, evaluate
 from edgeplan.model.network import stages
-from edgeplan.model.plan import Plan, Route
+from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 
 NEARLY = 0.01
@@ -253,8 +254,9 @@ def _alternative(
     routes = list(plan.routes[stream])
     devices = routes[number].devices
     moved = (*devices[:first], *(device for _ in range(first, stop)), *devices[stop:])
-    routes[number] = Route(devices=moved, fraction=routes[number].fraction)
-    evaluation = evaluate(problem, Plan(routes={**plan.routes, stream: tuple(routes)}))
+    routes[number] = dataclasses.replace(routes[number], devices=moved)
+    changed = dataclasses.replace(plan, routes={**plan.routes, stream: tuple(routes)})
+    evaluation = evaluate(problem, changed)
     more = evaluation.objective - price if math.isfinite(evaluation.objective) else math.inf
     if math.isfinite(price) and abs(more) <= _CHEAPER * abs(price):
         more = 0.0
@@ -271,6 +273,8 @@ def _alternative(
 
 def find_binding(problem: Problem, evaluation: Evaluation) -> list[Binding]:
     """Return every limit with what a plan uses of it, the most used first.
+
+    Rates and fixed numbers of replicas are statements, but no limits that a plan may use less of.
 
     Parameters
     ----------
@@ -289,11 +293,18 @@ def find_binding(problem: Problem, evaluation: Evaluation) -> list[Binding]:
     for item in list_items(problem):
         kind, *names = item.key
         name = str(names[0]) if names else ""
-        if item.amount is None:
+        if item.amount is None or kind == "rate":
+            continue
+        if kind == "replicas" and len(problem.device[name].replica_range) == 1:
             continue
         match kind:
             case "deadline":
                 used = streams[name].latency_seconds
+            case "tail deadline":
+                probability = problem.stream[name].tail_deadlines[int(names[1])].probability
+                used = dict(streams[name].tails)[probability]
+            case "replicas":
+                used = float(devices[name].replicas) if devices[name].on else 0.0
             case "memory":
                 used = float(devices[name].memory_bytes)
             case "device power":

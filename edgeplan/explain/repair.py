@@ -27,9 +27,9 @@ from edgeplan.explain.items import (
     implied_rate,
     list_items,
     list_missing,
-    without,
 )
 from edgeplan.explain.one_limit import best_for_one_limit
+from edgeplan.explain.without import without
 from edgeplan.model.evaluate import Evaluation, evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
@@ -235,13 +235,13 @@ def _by_elastic(
 ) -> RepairResult:
     """Find the cheapest repair by the elastic program."""
     elastic = Elastic(prices=given, time_limit=time_limit, threads=threads, seed=seed)
-    found = elastic.solve(_without_implied(problem), opened=_without_implied(opened), stop=stop)
+    found = elastic.solve(without_implied(problem), opened=without_implied(opened), stop=stop)
     if found.plan is None:
         if found.infeasible:
             told = "what must not give leaves no plan" if fixed else found.message
             return RepairResult(repair=None, stop=found.stop, message=told)
         return RepairResult(repair=None, stop=found.stop, message="no repair was found in time")
-    needed = [item for item in lacking if _needs(problem, found.plan, item)]
+    needed = needed_items(problem, found.plan, lacking)
     base = without(problem, needed) if needed else problem
     mended = mend(base, found.plan, fixed)
     if mended is None:
@@ -249,19 +249,9 @@ def _by_elastic(
             repair=None, stop=Stop.FAILED, message="the repair found did not hold when checked"
         )
     edits, changed = mended
-    added = tuple(
-        Edit(
-            key=item.key,
-            item=item.item,
-            place=item.place,
-            text_before="missing",
-            text_after="a link" if item.kind == "no link" else "a time",
-        )
-        for item in needed
-    )
     return RepairResult(
         repair=Repair(
-            edits=(*added, *edits),
+            edits=(*added_edits(needed), *edits),
             price=repair_price(base, found.plan) + math.fsum(given[i.key] for i in needed),
             bound=found.bound,
             plan=found.plan,
@@ -272,7 +262,7 @@ def _by_elastic(
     )
 
 
-def _without_implied(problem: Problem) -> Problem:
+def without_implied(problem: Problem) -> Problem:
     """Return the problem without a minimum rate that caps on load imply: they are what gives."""
     if not implied_rate(problem):
         return problem
@@ -280,9 +270,28 @@ def _without_implied(problem: Problem) -> Problem:
     return dataclasses.replace(problem, budgets=budgets)
 
 
-def _needs(problem: Problem, plan: Plan, item: Item) -> bool:
+def needed_items(problem: Problem, plan: Plan, lacking: Collection[Item]) -> list[Item]:
+    """Return those of the missing links and times that a plan needs."""
+    return [item for item in lacking if _runs_on(problem, plan, item)]
+
+
+def added_edits(needed: Collection[Item]) -> tuple[Edit, ...]:
+    """Return the edits that add missing links and times."""
+    return tuple(
+        Edit(
+            key=item.key,
+            item=item.item,
+            place=item.place,
+            text_before="missing",
+            text_after="a link" if item.kind == "no link" else "a time",
+        )
+        for item in needed
+    )
+
+
+def _runs_on(problem: Problem, plan: Plan, item: Item) -> bool:
     """Whether a plan runs over a missing link, or where there is no time."""
-    evaluation = evaluate(without(problem, list_items(problem)), plan)
+    evaluation = evaluate(without(problem, list_items(problem)), Plan(routes=plan.routes))
     if item.kind == "no link":
         return any(
             (transfer.source, transfer.target) == item.key[1:]

@@ -7,18 +7,19 @@ its optimum; the difference between two proved (or claimed) optima is what the s
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from edgeplan.explain.amounts import bandwidths, with_amount
+from edgeplan.explain.checks import solver_for
 from edgeplan.explain.items import Item, list_items
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
+from edgeplan.model.validation import MOST_REPLICAS
 from edgeplan.solvers import registry
 from edgeplan.solvers.elastic import Key
 from edgeplan.solvers.result import SolverResult, Stop
@@ -26,6 +27,8 @@ from edgeplan.solvers.search import search
 
 GAP = 1e-6
 """Relative gap of each optimum; a difference within it counts as none."""
+LOADED_GAP = 1e-4
+"""The same where requests wait, since levels of waiting are refined step by step."""
 
 _MOST = 40
 """Most limits that are raised; the least used are left out."""
@@ -113,7 +116,8 @@ def find_worth(
     order
         By key of a limit, when its turn comes: the most used first.
     step
-        Share of a limit by which it is raised; a utilisation cap at most to nearly 1.
+        Share of a limit by which it is raised; a utilisation cap at most to nearly 1, a number
+        of replicas by at least one.
     time_limit
         Seconds for all, ``None`` for no limit.
     stop
@@ -126,21 +130,25 @@ def find_worth(
     ends = math.inf if time_limit is None else time.monotonic() + time_limit
     steps = sorted(_raised(problem, step), key=lambda s: order.get(s[0].key, len(order)))
     every = [item for item, _, _ in steps]
+    gap = LOADED_GAP if problem.load_features else GAP
     start = plan if evaluate(problem, plan).feasible else None
 
     def solve(changed: Problem) -> SolverResult | None:
         if stop is not None and stop.is_set():
+            return None
+        solver = solver_for(changed) if changed.load_features else registry.AUTO
+        if solver is None:
             return None
         left = ends - time.monotonic()
         if left <= 0:
             return None
         result, _ = search(
             changed,
-            solver=registry.AUTO,
+            solver=solver,
             witness=None,
             start=start,
             time_limit=None if math.isinf(left) else left / 2,
-            gap=GAP,
+            gap=gap,
             threads=threads,
             seed=seed,
             on_progress=None,
@@ -148,6 +156,9 @@ def find_worth(
         )
         return result if result.stop is Stop.COMPLETED else None
 
+    if solver_for(problem) is None:
+        reason = "; ".join(problem.load_features)
+        return WorthResult(left_out=tuple(every), message=f"no solver here knows that {reason}")
     if on_progress is not None:
         on_progress("solving again as it stands")
     now = solve(problem)
@@ -176,7 +187,7 @@ def find_worth(
                 item=item,
                 raised=raised,
                 objective=objective,
-                gain=gain if gain > 2 * GAP * abs(optimum) else 0.0,
+                gain=gain if gain > 2 * gap * abs(optimum) else 0.0,
             )
         )
     certificate = now.certificate
@@ -192,58 +203,24 @@ def find_worth(
 def _raised(problem: Problem, step: float) -> Iterator[tuple[Item, float, Problem]]:
     """Yield each number that may be raised: the item, its new value, the problem with it."""
     for item in list_items(problem):
-        if item.amount is None:
+        if item.amount is None or item.kind == "rate":
             continue
         more = _tidy(item.amount * (1 + step))
+        if item.unit == "count":
+            more = max(math.floor(more), item.amount + 1)
+            if more - problem.device[str(item.key[1])].replicas >= MOST_REPLICAS:
+                continue
         if item.unit == "share":
             more = min(more, (1 + item.amount) / 2 if more >= 1 else more)
         if item.kind == "min rate":
             more = _tidy(item.amount / (1 + step))
-        yield item, more, _with(problem, item, more)
-    for index, link in enumerate(problem.links):
-        if math.isfinite(link.bytes_per_second):
-            item = Item(
-                key=("bandwidth", link.source, link.target),
-                item=f"bandwidth of link '{link.name}'",
-                place=("links", index, "bandwidth"),
-                amount=link.bytes_per_second,
-                unit="B/s",
-            )
-            more = _tidy(link.bytes_per_second * (1 + step))
-            yield item, more, _with(problem, item, more)
+        yield item, more, with_amount(problem, item, more)
+    for item in bandwidths(problem):
+        assert item.amount is not None
+        more = _tidy(item.amount * (1 + step))
+        yield item, more, with_amount(problem, item, more)
 
 
 def _tidy(value: float) -> float:
     """Return a value without the rounding error of its last digits."""
     return float(f"{value:.12g}")
-
-
-_FIELDS: Mapping[str, tuple[str, str]] = {
-    "deadline": ("streams", "deadline_seconds"),
-    "memory": ("devices", "memory_bytes"),
-    "device power": ("devices", "power_budget_watts"),
-    "device capacity": ("devices", "utilisation_cap"),
-    "link capacity": ("links", "utilisation_cap"),
-    "bandwidth": ("links", "bytes_per_second"),
-    "power budget": ("budgets", "power_watts"),
-    "money budget": ("budgets", "dollars_per_hour"),
-    "min rate": ("budgets", "min_rate_per_second"),
-}
-
-
-def _with(problem: Problem, item: Item, value: float) -> Problem:
-    """Return the problem with another number for an item."""
-    kind, field = _FIELDS[item.kind]
-    if kind == "budgets":
-        budgets = dataclasses.replace(problem.budgets, **{field: value})
-        return dataclasses.replace(problem, budgets=budgets)
-    names = item.key[1:]
-    change: Any = {field: value}
-    parts: Any = tuple(
-        dataclasses.replace(part, **change)
-        if names == ((part.source, part.target) if kind == "links" else (part.name,))
-        else part
-        for part in getattr(problem, kind)
-    )
-    changed: Any = {kind: parts}
-    return dataclasses.replace(problem, **changed)

@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeplan.model.errors import SolverError
+from edgeplan.model.errors import InputError, SolverError
 from edgeplan.model.evaluate import with_tolerance
 from edgeplan.model.network import Network, SpanCosts
 from edgeplan.model.plan import Plan
@@ -159,7 +159,16 @@ class Elastic:
         )
 
     def build(self, problem: Problem, *, opened: Problem | None = None) -> Formulation:
-        """Build the elastic program of a problem; see `solve` for the parameters."""
+        """Build the elastic program of a problem; see `solve` for the parameters.
+
+        Raises
+        ------
+        InputError
+            If requests wait in queues, or replicas or batches are to be chosen: the equations
+            are those of a program that knows none of them.
+        """
+        if features := problem.load_features:
+            raise InputError.at("problem", f"the elastic program knows no load: {features[0]}")
         import pyomo.environ as pyo
 
         from edgeplan.model.formulation import EQUATIONS, Formulation

@@ -1,9 +1,11 @@
-"""All routes of a stream: how many there are, and which."""
+"""All routes of a stream, how many there are, and which; and all numbers of replicas."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
+from edgeplan.model.plan import Route
 from edgeplan.model.problem import Problem, Stream
 
 
@@ -67,6 +69,30 @@ def enumerate_routes(problem: Problem, stream: Stream) -> Iterator[tuple[str, ..
         yield from _breadth_first(problem, stream, allowed, leader)
     else:
         yield from extend(stream.origin)
+
+
+def batched_routes(problem: Problem, stream: Stream) -> Iterator[Route]:
+    """Yield each route of `enumerate_routes` with each size of batch that the stream may have."""
+    sizes = problem.batch_sizes(stream)
+    for devices in enumerate_routes(problem, stream):
+        for size in sizes:
+            yield Route(devices=devices, batch=size)
+
+
+def count_replicas(problem: Problem) -> int:
+    """Return how many combinations of numbers of replicas there are, with all devices on."""
+    return math.prod(len(device.replica_range) for device in problem.devices)
+
+
+def count_plans(problem: Problem) -> int:
+    """Return how many plans there are with one route per stream, each size of batch counted.
+
+    Times the numbers of replicas; as `count_routes`, an upper bound on what can run.
+    """
+    return count_replicas(problem) * math.prod(
+        count_routes(problem, stream) * len(problem.batch_sizes(stream))
+        for stream in problem.streams
+    )
 
 
 def _breadth_first(

@@ -232,3 +232,65 @@ def test_random_instances_from_files(seed, tmp_path):
         assert part["item"]
     assert all(edit["from"] and edit["to"] for edit in document["repair"])
     assert invoke("explain", path).exit_code == 0
+
+
+def write_overload(folder):
+    """Write two cameras at sites of their own, of which one is asked for 1.42 of its time."""
+    from tests.explain.test_loaded import sites
+
+    path = folder / "overload.yaml"
+    write_instance(sites(118, 20, replicas=1), path)
+    return path
+
+
+def test_an_overload_is_told_with_what_is_missing(tmp_path):
+    path = write_overload(tmp_path)
+    document = invoke_json("explain", path)
+    assert [item["where"] for item in document["conflict"]] == [
+        "streams.cam-1.rate",
+        "devices.site-1.replicas.max",
+    ]
+    lines = path.read_text().splitlines()
+    assert "cam-1" in lines[document["conflict"][0]["line"] - 1]
+    (place,) = document["shortage"]["places"]
+    assert place["name"] == "device 'site-1'"
+    assert place["missing"] == pytest.approx(0.466)
+    needs = {need["item"]: need for need in document["needs"]}
+    rate = needs["arrival rate of stream 'cam-1'"]
+    assert (rate["value"], rate["enough"]) == ("118/s", "79.1/s")
+    assert rate["basis"] == "dual"
+    assert rate["all_else_as_it_is"]
+    assert document["complete"]
+    (edit,) = document["repair"]
+    assert (edit["from"], edit["to"], edit["where"]) == ("1", "2", "devices.site-1.replicas.max")
+
+
+def test_solve_tells_why_an_overload_has_no_plan(tmp_path):
+    path = write_overload(tmp_path)
+    result = invoke("solve", path)
+    assert result.exit_code == 3
+    text = " ".join(result.stdout.split())
+    for words in (
+        "These cannot hold together",
+        "device 'site-1': cam-1 needs 1.42 busy seconds per second, it gives 0.95",
+        "0.466 missing",
+        "What would be enough, each alone",
+        "79.1/s",
+        "streams.cam-1.rate",
+    ):
+        assert words in text
+    assert invoke_json("solve", path, code=3)["conflict"]
+
+
+def test_a_plan_under_load_is_explained_from_its_file(tmp_path):
+    from tests.explain.test_loaded import sites
+
+    instance, plan = tmp_path / "cameras.yaml", tmp_path / "plan.json"
+    write_instance(sites(50, cloud=True, replicas=2, tail=0.15), instance)
+    invoke_json("solve", instance, "-o", plan)
+    document = invoke_json("explain", instance, plan)
+    binding = {b["where"]: b for b in document["binding"]}
+    assert binding["streams.cam-1.deadline.p95"]["used"] < 0.15
+    assert "devices.site-1.replicas.max" in binding
+    assert document["optimum"] is not None
+    assert "Why there" in invoke("explain", instance, plan).stdout

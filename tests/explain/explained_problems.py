@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from edgeplan.explain.items import list_items, without
+from edgeplan.explain.items import list_items
 from edgeplan.explain.repair import repair_price
+from edgeplan.explain.without import without
 from edgeplan.instances.generators import KINDS, random_problem
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan, Route

@@ -6,7 +6,8 @@ import math
 import pytest
 
 from edgeplan.explain.checks import broken
-from edgeplan.explain.items import list_items, list_missing, only, without
+from edgeplan.explain.items import list_items, list_missing
+from edgeplan.explain.without import only, without
 from edgeplan.instances.generators import random_plan, random_problem
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import Layer, LayerCosts, Network, SpanCosts, Tensor

@@ -137,7 +137,8 @@ def test_worth_is_the_difference_of_two_optima():
     assert money.objective == pytest.approx(best)
     assert money.gain == pytest.approx(max(0.0, found.worth.optimum - best))
     assert money.per_unit == pytest.approx(money.gain / 0.15)
-    assert found.worth.basis == "re-solved by enumerate 1, enumerated"
+    assert found.worth.basis.startswith("re-solved by enumerate ")
+    assert found.worth.basis.endswith(", enumerated")
     assert found.worth.left_out == ()
     for w in found.worth.found:
         assert w.gain >= 0

@@ -13,8 +13,7 @@ from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route, whole
 from edgeplan.model.problem import Device, LayerRule, Link, Objective, Problem, Stream
-from edgeplan.solvers import enumerate as enumerator
-from edgeplan.solvers.enumerate import Enumerator
+from edgeplan.solvers.enumerate import Enumerator, rows
 from edgeplan.solvers.result import Stop
 from edgeplan.solvers.route_lists import count_routes, enumerate_routes
 
@@ -314,8 +313,8 @@ def test_a_good_start_is_kept_and_a_bad_one_ignored():
 
 
 def test_a_difference_to_the_evaluator_is_an_error(monkeypatch):
-    true = enumerator.route_objective
-    monkeypatch.setattr(enumerator, "route_objective", lambda *a: true(*a) * 1.001)
+    true = rows.route_objective
+    monkeypatch.setattr(rows, "route_objective", lambda *a: true(*a) * 1.001)
     with pytest.raises(SolverError, match="the search adds a plan up to"):
         Enumerator().solve(build())
 

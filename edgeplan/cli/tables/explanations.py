@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from edgeplan.cli.places import FilePlaces
     from edgeplan.explain import Infeasibility, PlanExplanation, Repair
     from edgeplan.explain.items import Part, Unit
+    from edgeplan.explain.needs import Need
     from edgeplan.explain.plans import Alternative, StageReason
+    from edgeplan.explain.shortfall import Shortage
     from edgeplan.model.network import Network
     from edgeplan.model.problem import Objective, Problem
 
@@ -52,6 +54,7 @@ _SHOWN: Mapping[str, Callable[[float | None], str]] = {
     "/s": lambda value: f"{units.number(value)} /s",
     "share": units.percent,
     "B/s": units.bandwidth,
+    "count": units.number,
 }
 
 
@@ -90,6 +93,8 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
             ),
             footer="\n".join([*(clean_text(note, 300) for note in conflict.notes[:3]), told]),
         )
+    _shortage(found.shortage)
+    _needs(found.needs, places)
     if found.repair is None:
         say(f"no repair: {found.message or 'there was no time to look for one'}", "yellow")
     else:
@@ -101,6 +106,61 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
         pairs["stopped by"] = f"{found.stop.value}: more time may tell more"
     pairs["time"] = units.seconds(found.seconds)
     facts("Basis", pairs)
+
+
+def _shortage(shortage: Shortage) -> None:
+    """Say what devices and links would have to do, what they can, and what is missing."""
+    for short in shortage.places:
+        count, cap = short.replicas, units.percent(short.item.amount)
+        gives = f"{short.given:.3g} at a cap of {cap}"
+        if short.item.kind == "device capacity":
+            gives += f" ({units.counted(count, 'replica')})"
+        say(
+            f"{clean_text(short.name, 60)}: {clean_text(', '.join(short.streams), 120)} "
+            f"{'need' if len(short.streams) > 1 else 'needs'} {short.needed:.3g} busy seconds "
+            f"per second, it gives {gives}: {short.missing:.3g} missing"
+        )
+    if len(shortage.places) > 1 and shortage.least:
+        say(
+            "where requests are dealt out best, in fractions; every plan lacks at least "
+            f"{shortage.least:.3g} busy seconds per second"
+        )
+
+
+def _needs(needs: Sequence[Need], places: FilePlaces) -> None:
+    """Print what each number of a conflict would have to be, alone."""
+    if not needs:
+        return
+    show(
+        "What would be enough, each alone",
+        ("what", ">asked for", ">a plan with", ">none with", "", "where"),
+        (
+            (
+                need.item.item,
+                in_file(need.item.amount, need.item.unit),
+                in_file(need.enough, need.item.unit) or "-",
+                in_file(need.too_little, need.item.unit),
+                _standing(need),
+                _at(places, need.item.place),
+            )
+            for need in needs
+        ),
+        footer="With the one number a plan was found, with the other there is none; what lies "
+        "between them is open.",
+    )
+
+
+def _standing(need: Need) -> str:
+    """Return in words how far an answer goes."""
+    if need.helps is False:
+        return "no number is enough"
+    told = "" if need.complete else "not known closer in time"
+    if need.helps is None:
+        asked = need.too_little == need.item.amount
+        told = "not known in time" if asked else "no number was found that is enough"
+    if not need.whole:
+        told += f"{', ' if told else ''}for this conflict; there is another"
+    return told
 
 
 def _repair(repair: Repair, places: FilePlaces) -> None:

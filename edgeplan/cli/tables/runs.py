@@ -14,6 +14,9 @@ from edgeplan.cli.tables.table import show
 
 def run_report(report: Mapping[str, Any]) -> None:
     """Print a run report (the document of ``run --json``): predicted beside measured."""
+    if report.get("open_loop"):
+        _open_loop(report)
+        return
     streams = [item for item in report.get("streams") or () if isinstance(item, Mapping)]
     requests = units.counted(report.get("requests"), "request")
     show(
@@ -67,6 +70,161 @@ def run_report(report: Mapping[str, Any]) -> None:
         )
 
 
+def _open_loop(report: Mapping[str, Any]) -> None:
+    """Print the report on a run under load: predicted, simulated and measured side by side."""
+    streams = _items(report, "streams")
+    lag = _part(report, "lag")
+    show(
+        f"Under load: {units.counted(report.get('requests'), 'request')} measured, "
+        f"{units.request_rate(_number(report.get('rate_per_second')))}, after "
+        f"{units.counted(report.get('warmup'), 'request')} to warm up",
+        (
+            "stream", "", ">predicted", ">simulated", ">measured", "?>± s.e.", ">error",
+            "?>to simulated",
+        ),
+        (row for stream in streams for row in _latencies(stream)),
+        footer="predicted: by the model of queues; its percentiles are upper bounds (estimated "
+        "ones where a wait is approximate). error: measured against predicted. "
+        "s.e.: standard error, from batches.",
+    )  # fmt: skip
+    show(
+        "Outputs and deadlines",
+        ("stream", ">rate", ">measured", ">in time", "strict", ">compared", ">deployed"),
+        (
+            (
+                stream.get("name"),
+                units.request_rate(_number(stream.get("rate_per_second"))),
+                _part(stream, "measured").get("requests"),
+                units.percent(_number(_part(stream, "measured").get("slo_attainment"))),
+                _equal(stream.get("strict_equal")),
+                stream.get("compared"),
+                _plain(_number(stream.get("deployed_max_error"))),
+            )
+            for stream in streams
+        ),
+    )
+    show(
+        "Devices",
+        (
+            "device", ">busy, predicted", ">measured", ">wait, predicted", ">measured",
+            ">service to profile",
+        ),
+        (
+            (
+                device.get("name"),
+                units.percent(_number(_part(device, "predicted").get("utilisation"))),
+                units.percent(_number(_part(device, "measured").get("utilisation"))),
+                units.seconds(_number(_part(device, "predicted").get("wait_seconds"))),
+                units.seconds(_number(_part(device, "measured").get("wait_seconds"))),
+                _signed(_less_one(device.get("service_ratio"))),
+            )
+            for device in _items(report, "devices")
+        ),
+        footer=f"Requests were sent {units.seconds(_number(lag.get('mean_seconds')))} late on "
+        f"average, {units.seconds(_number(lag.get('max_seconds')))} at most; the sender took "
+        f"{units.percent(_number(report.get('controller_cpu_share')))} of one of "
+        f"{units.counted(report.get('cores'), 'core')}.",
+    )  # fmt: skip
+    routes = [(stream, route) for stream in streams for route in _items(stream, "routes")]
+    show(
+        "Stages",
+        (
+            "stream", "device", ">predicted", ">measured", "?>cv²", ">CPU", ">wait, predicted",
+            ">measured", "",
+        ),
+        (
+            (
+                stream.get("name") if index == 0 else "",
+                stage.get("device"),
+                units.seconds(_number(_part(stage, "predicted").get("service_seconds"))),
+                units.seconds(_number(_part(stage, "measured").get("service_seconds"))),
+                _plain(_number(_part(stage, "measured").get("service_cv2"))),
+                units.seconds(_number(_part(stage, "measured").get("cpu_seconds"))),
+                units.seconds(_number(_part(stage, "predicted").get("wait_seconds"))),
+                units.seconds(_number(_part(stage, "measured").get("wait_seconds"))),
+                "emulated" if stage.get("emulated") else "",
+            )
+            for stream, route in routes
+            for index, stage in enumerate(_items(route, "stages"))
+        ),
+    )  # fmt: skip
+    moves = [(stream, move) for stream, route in routes for move in _items(route, "transfers")]
+    if moves:
+        show(
+            "Transfers",
+            (
+                "stream", "link", ">size", ">predicted", ">measured", ">wait, predicted",
+                ">measured", "",
+            ),
+            (
+                (
+                    stream.get("name"),
+                    _link(move),
+                    units.size(_number(move.get("bytes"))),
+                    units.seconds(_number(_part(move, "predicted").get("seconds"))),
+                    units.seconds(_number(_part(move, "measured").get("seconds"))),
+                    units.seconds(_number(_part(move, "predicted").get("wait_seconds"))),
+                    units.seconds(_number(_part(move, "measured").get("wait_seconds"))),
+                    "emulated" if move.get("emulated") else "real",
+                )
+                for stream, move in moves
+            ),
+            footer="emulated: held to the time of the instance's link; real: over the network.",
+        )  # fmt: skip
+
+
+def _latencies(stream: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+    """Yield a row for the mean and for each percentile."""
+    predicted, measured = _part(stream, "predicted"), _part(stream, "measured")
+    simulated = _part(stream, "simulated")
+    for key, name, error in (
+        ("mean_seconds", "mean", "standard_error"),
+        ("p50", "p50", None),
+        ("p95", "p95", "p95_standard_error"),
+        ("p99", "p99", None),
+    ):
+        value = _number(measured.get(key))
+        yield (
+            stream.get("name") if name == "mean" else "",
+            name,
+            units.seconds(expected := _number(predicted.get(key))),
+            units.seconds(played := _number(simulated.get(key))),
+            units.seconds(value),
+            units.seconds(_number(measured.get(error))) if error else "",
+            _signed(_against(value, expected)),
+            _signed(_against(value, played)),
+        )
+
+
+def _against(value: float | None, other: float | None) -> float | None:
+    return value / other - 1 if value is not None and other else None
+
+
+def _less_one(value: object) -> float | None:
+    number = _number(value)
+    return None if number is None else number - 1
+
+
+def _part(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return an object within an object; an empty one where there is none."""
+    value = item.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _items(item: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return the objects of a list within an object."""
+    value = item.get(key)
+    items = value if isinstance(value, list | tuple) else ()
+    return [found for found in items if isinstance(found, Mapping)]
+
+
+def _link(transfer: Mapping[str, Any]) -> str:
+    return (
+        f"{clean_text(str(transfer.get('source')), 30)} → "
+        f"{clean_text(str(transfer.get('target')), 30)}"
+    )
+
+
 def _transfers(stream: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the transfers of all routes in the order in which they happen."""
     for route in stream.get("routes") or ():
@@ -83,8 +241,7 @@ def _transfer(stream: Mapping[str, Any], transfer: Mapping[str, Any]) -> Sequenc
     measured = _number(transfer.get("measured_seconds"))
     return (
         stream.get("name"),
-        f"{clean_text(str(transfer.get('source')), 30)} → "
-        f"{clean_text(str(transfer.get('target')), 30)}",
+        _link(transfer),
         units.size(_number(transfer.get("bytes"))),
         units.seconds(predicted),
         units.seconds(measured),

@@ -1,0 +1,93 @@
+"""Problems in which the number of a statement, or of a fact beside it, is another."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edgeplan.explain.items import Item
+from edgeplan.model.problem import Problem
+
+_FIELDS: Mapping[str, tuple[str, str]] = {
+    "deadline": ("streams", "deadline_seconds"),
+    "tail deadline": ("streams", "tail_deadlines"),
+    "rate": ("streams", "rate_per_second"),
+    "rates": ("streams", "rate_per_second"),
+    "memory": ("devices", "memory_bytes"),
+    "device power": ("devices", "power_budget_watts"),
+    "device capacity": ("devices", "utilisation_cap"),
+    "replicas": ("devices", "max_replicas"),
+    "link capacity": ("links", "utilisation_cap"),
+    "bandwidth": ("links", "bytes_per_second"),
+    "power budget": ("budgets", "power_watts"),
+    "money budget": ("budgets", "dollars_per_hour"),
+    "min rate": ("budgets", "min_rate_per_second"),
+}
+
+
+def with_amount(problem: Problem, item: Item, value: float) -> Problem:
+    """Return the problem with another number for an item.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    item
+        One of its statements that has an amount; or the ``bandwidth`` of a link, or the ``rates``
+        of several streams, whose sum is then the amount.
+    value
+        Its new amount.
+
+    Raises
+    ------
+    InputError
+        If that is no number that a problem may have there.
+    """
+    part, field = _FIELDS[item.kind]
+    if part == "budgets":
+        budgets = dataclasses.replace(problem.budgets, **{field: value})
+        return dataclasses.replace(problem, budgets=budgets)
+    changes: dict[tuple[str, ...], dict[str, Any]] = {}
+    names = tuple(map(str, item.key[1:]))
+    if item.kind == "rates":
+        assert item.amount
+        for name in names:
+            rate = problem.stream[name].rate_per_second
+            changes[(name,)] = {field: rate * value / item.amount}
+    elif item.kind == "tail deadline":
+        name, index = names[0], int(names[1])
+        tails = list(problem.stream[name].tail_deadlines)
+        tails[index] = dataclasses.replace(tails[index], seconds=value)
+        changes[(name,)] = {field: tuple(tails)}
+    elif item.kind == "replicas":
+        several = problem.device[names[0]].max_replicas is not None
+        changes[names] = {field if several else "replicas": round(value)}
+    else:
+        changes[names] = {field: value}
+
+    def identity(thing: Any) -> tuple[str, ...]:
+        return (thing.source, thing.target) if part == "links" else (thing.name,)
+
+    parts: Any = tuple(
+        dataclasses.replace(thing, **changes[identity(thing)])
+        if identity(thing) in changes
+        else thing
+        for thing in getattr(problem, part)
+    )
+    changed: Any = {part: parts}
+    return dataclasses.replace(problem, **changed)
+
+
+def bandwidths(problem: Problem) -> Iterator[Item]:
+    """Yield the finite bandwidths of links: facts, but more of them may be bought."""
+    for index, link in enumerate(problem.links):
+        if math.isfinite(link.bytes_per_second):
+            yield Item(
+                key=("bandwidth", link.source, link.target),
+                item=f"bandwidth of link '{link.name}'",
+                place=("links", index, "bandwidth"),
+                amount=link.bytes_per_second,
+                unit="B/s",
+            )
