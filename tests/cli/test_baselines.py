@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
+import os
 import signal
 import time
 
@@ -11,7 +13,7 @@ import pytest
 
 from edgeplan.cli.baselines import loads
 from edgeplan.model.errors import InputError
-from tests.cli.cli_helpers import TWO_TIERS, invoke, invoke_json, start, write_two_tiers
+from tests.cli.cli_helpers import TWO_TIERS, invoke, invoke_json, write_two_tiers
 
 NAMES = [
     "all-edge", "edge-pool", "all-cloud", "best-cut", "min-cut", "capacity-only", "greedy", "plan",
@@ -197,16 +199,43 @@ def test_bad_numbers_are_refused(waiting, words):
     assert words[0].removeprefix("--").split("-")[0] in result.stderr
 
 
-def test_ctrl_c_keeps_what_is_done(waiting):
-    process = start("baselines", waiting, "--requests", 200_000_000, "--json")
-    try:
-        # The plans take a second or two; the simulation would take minutes.
-        time.sleep(8)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    assert process.returncode == 0, err
-    document = json.loads(out)
-    assert document["all-edge"]["feasible"]
-    assert "what was not done is missing" in err
+def test_ctrl_c_keeps_what_is_done(waiting, monkeypatch):
+    """It comes while the second plan is simulated: the plans are there, one simulation is."""
+    module = importlib.import_module("edgeplan.comparison.compare")
+    simulate, runs = module.simulate, []
+
+    def interrupted(*words, **options):
+        runs.append(options["requests"])
+        if len(runs) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert wait_for(options["stop"])
+            options["requests"] = 200_000_000
+        return simulate(*words, **options)
+
+    monkeypatch.setattr(module, "simulate", interrupted)
+    result = invoke("baselines", waiting, *FEW, "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert list(document) == NAMES
+    assert document["plan"]["feasible"]
+    assert document["all-edge"]["simulated"]["requests"] == 3000
+    assert document["greedy"]["simulated"] is None
+    assert "what was not done is missing" in result.stderr
+    assert len(runs) == 2
+
+
+def test_a_second_ctrl_c_leaves_at_once(waiting, monkeypatch):
+    def interrupted(problem):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        importlib.import_module("edgeplan.comparison.compare"), "_all_edge", interrupted
+    )
+    assert invoke("baselines", waiting, *FEW).exit_code == 130
+
+
+def wait_for(stop, seconds=10.0):
+    ends = time.monotonic() + seconds
+    while not stop() and time.monotonic() < ends:
+        time.sleep(0.01)
+    return stop()
