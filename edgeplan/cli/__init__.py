@@ -18,6 +18,7 @@ COMMANDS = {
     "import": "Make an instance of a file in another format.",
     "profile": "Measure a network on this machine, or predict it for a catalogue device.",
     "solve": "Find the best plan of an instance and say how good it is.",
+    "baselines": "Compare the plan with the plans to beat, predicted and simulated.",
     "explain": "Say why there is no plan and what would mend it, or why a plan is as it is.",
     "evaluate": "Price a plan and name every limit that it breaks.",
     "simulate": "Let random requests run through a plan and compare it with its prediction.",

@@ -1,6 +1,7 @@
 """Everything that is printed for people, by what it shows."""
 
 from edgeplan.cli.tables.agreements import agreement
+from edgeplan.cli.tables.baselines import comparison, load_sweep
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
 from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
 from edgeplan.cli.tables.instances import instance
@@ -16,12 +17,14 @@ __all__ = [
     "catalogue",
     "catalogue_entry",
     "certified",
+    "comparison",
     "console",
     "decision",
     "facts",
     "in_file",
     "infeasibility",
     "instance",
+    "load_sweep",
     "loads",
     "plan",
     "plan_explanation",
