@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test test-long check bench throughput fidelity mutate golden docs picture zoo clean
+.PHONY: install demo test test-long check bench throughput load simulation four-sites open-loop fidelity mutate golden docs picture zoo clean
 .DELETE_ON_ERROR:
 
 install: $(READY)
@@ -42,6 +42,22 @@ bench: $(READY) zoo
 # The published throughput graphs, where the shared data lies beside the project.
 throughput: $(READY)
 	$(BIN)/python -m benchmarks.throughput
+
+# Fleets of streams whose requests wait: gap and time of the solver.
+load: $(READY)
+	$(BIN)/python -m benchmarks.load
+
+# The simulator: against closed forms, and how fast it is.
+simulation: $(READY)
+	$(BIN)/python -m benchmarks.simulation
+
+# Four sites and a cloud: the plan beside seven baselines, simulated.
+four-sites: $(READY)
+	$(BIN)/python -m benchmarks.four_sites
+
+# Two workers on this machine under open-loop load: predicted, simulated, measured.
+open-loop: $(READY) zoo
+	$(BIN)/python -m benchmarks.open_loop
 
 # Twenty random plans of real networks on this machine: predicted beside measured.
 fidelity: $(READY) zoo

@@ -11,9 +11,11 @@ from edgeplan.model.certificate import Certificate
 from edgeplan.model.evaluate import Evaluation, RoutePrice
 from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.plan import Plan
+from edgeplan.model.problem import TailDeadline
 from edgeplan.solvers.baselines import Baseline
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from _typeshed import DataclassInstance
@@ -86,6 +88,7 @@ class Result:
             "message": self.message,
             "plan": None if path is None else str(path),
             "routes": None if self.plan is None else routes_json(self.plan),
+            "replicas": None if self.evaluation is None else replicas_json(self.evaluation),
             "evaluation": None if self.evaluation is None else evaluation_json(self.evaluation),
             "baselines": {baseline.name: _baseline_json(baseline) for baseline in self.baselines},
         }
@@ -94,14 +97,27 @@ class Result:
 def routes_json(plan_: Plan) -> dict[str, Any]:
     """Return a plan's routes for machines: by stream, a device for each layer."""
     return {
-        name: [{"fraction": route.fraction, "devices": list(route.devices)} for route in routes]
+        name: [
+            {"fraction": route.fraction, "devices": list(route.devices), "batch": route.batch}
+            for route in routes
+        ]
         for name, routes in plan_.routes.items()
     }
 
 
+def replicas_json(evaluation: Evaluation) -> dict[str, int]:
+    """Return for machines how many copies there are of each device that is on."""
+    return {load.name: load.replicas for load in evaluation.devices if load.on}
+
+
 def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return an evaluation for machines, in SI units; ``None`` where a value is infinite."""
+    """Return an evaluation for machines, in SI units; ``None`` where a value is infinite.
+
+    All of it is predicted by the formulas of the model, and says so. Waits have their basis
+    (``exact``, ``approximate``; of a percentile ``safe``, ``estimated``), deadlines their slack.
+    """
     return {
+        "source": "predicted",
         "latency_seconds": _finite(evaluation.latency_seconds),
         "energy_joules": _finite(evaluation.energy_joules),
         "cost_dollars": _finite(evaluation.cost_dollars),
@@ -110,8 +126,15 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         "objective": _finite(evaluation.objective),
         "violations": [_fields(violation) for violation in evaluation.violations],
         "streams": [
-            _fields(stream, leave_out="routes")
-            | {"routes": [_route_json(route) for route in stream.routes]}
+            _fields(stream, leave_out=("routes", "tails", "deadlines"))
+            | {
+                "tails": _tails_json(stream.tails),
+                "deadlines": [
+                    _fields(deadline) | {"slack_seconds": _finite(deadline.slack_seconds)}
+                    for deadline in stream.deadlines
+                ],
+                "routes": [_route_json(route) for route in stream.routes],
+            }
             for stream in evaluation.streams
         ],
         "devices": [_fields(device) for device in evaluation.devices],
@@ -122,9 +145,13 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
 def _route_json(route: RoutePrice) -> dict[str, Any]:
     return {
         "fraction": route.fraction,
+        "batch": route.batch,
         "latency_seconds": _finite(route.latency_seconds),
+        "fill_seconds": _finite(route.fill_seconds),
+        "wait_seconds": _finite(route.wait_seconds),
+        "tails": _tails_json(route.tails),
         "stages": [
-            _fields(stage, leave_out="transfers")
+            _fields(stage, leave_out=("transfers",))
             | {"transfers": [_fields(transfer) for transfer in stage.transfers]}
             for stage in route.stages
         ],
@@ -133,11 +160,19 @@ def _route_json(route: RoutePrice) -> dict[str, Any]:
     }
 
 
-def _fields(item: DataclassInstance, *, leave_out: str = "") -> dict[str, Any]:
+def _tails_json(tails: tuple[tuple[float, float], ...]) -> dict[str, float | None]:
+    """Return percentiles by their names: p95."""
+    return {
+        TailDeadline(probability=probability, seconds=seconds).statistic: _finite(seconds)
+        for probability, seconds in tails
+    }
+
+
+def _fields(item: DataclassInstance, *, leave_out: Collection[str] = ()) -> dict[str, Any]:
     return {
         field.name: _finite(value) if isinstance(value, float) else value
         for field in dataclasses.fields(item)
-        if field.name != leave_out
+        if field.name not in leave_out
         for value in (getattr(item, field.name),)
     }
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "solve": "Find the best plan of an instance and say how good it is.",
     "explain": "Say why there is no plan and what would mend it, or why a plan is as it is.",
     "evaluate": "Price a plan and name every limit that it breaks.",
+    "simulate": "Let random requests run through a plan and compare it with its prediction.",
     "verify": "Check a plan, and the bound that its file claims, without any solver.",
     "run": "Run a plan with ONNX Runtime and compare it with its prediction.",
     "split": "Write the parts of each network as ONNX files, one per stage.",

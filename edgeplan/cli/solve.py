@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeplan.cli.explain import infeasibility_json
-from edgeplan.cli.group import INFEASIBLE, INTERRUPTED, NO_PLAN
+from edgeplan.cli.group import FAILED, INFEASIBLE, INTERRUPTED, NO_PLAN
 from edgeplan.cli.interrupt import stop_on_interrupt
 from edgeplan.cli.load import load_instance
 from edgeplan.cli.options import (
@@ -30,13 +30,15 @@ from edgeplan.model.certificate import Claim
 if TYPE_CHECKING:
     import threading
 
+    from edgeplan.closed_loop import Agreement
     from edgeplan.explain import Infeasibility
     from edgeplan.model.problem import Problem
     from edgeplan.result import Result
     from edgeplan.solvers.result import Progress
 
 SOLVERS = (
-    "highs", "enumerate", "chain", "mincut", "ideals", "cp-sat", "scip", "cbc", "gurobi", "greedy",
+    "highs", "enumerate", "chain", "mincut", "ideals", "cp-sat", "scip", "cbc", "gurobi",
+    "queueing", "greedy",
 )  # fmt: skip
 """Names of the registry, for the help, which is printed without importing it."""
 
@@ -66,6 +68,20 @@ EXPLAIN_SECONDS = 20.0
 )
 @threads_option
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
+@click.option(
+    "--verify",
+    "verified_by",
+    type=click.Choice(["simulate"]),
+    help="simulate: let random requests run through the plan; where a deadline breaks, give the "
+    "queue to blame less load and solve again (the time limit holds for each solve).",
+)
+@click.option(
+    "--requests",
+    type=click.IntRange(1, 200_000_000),
+    default=200_000,
+    show_default=True,
+    help="Requests of each simulation.",
+)
 @click.option("--dry-run", is_flag=True, help="Read and check the instance, choose the solver.")
 @json_option
 def command(
@@ -79,6 +95,8 @@ def command(
     gap: float,
     threads: int,
     seed: int,
+    verified_by: str | None,
+    requests: int,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -89,7 +107,6 @@ def command(
     """
     _check("--time-limit", time_limit, zero=True)
     _check("--gap", gap, zero=True)
-    from edgeplan import planner
     from edgeplan.instances.plans import write_plan
 
     problem = load_instance(instance).problem.asked(objective, contiguous=contiguous)
@@ -97,8 +114,9 @@ def command(
         _dry_run(problem, solver, as_json=as_json)
         return
     with stop_on_interrupt("the best plan so far") as stop, _watching() as on_progress:
-        result = planner.plan(
+        agreement, result = _solve(
             problem,
+            None if verified_by is None else requests,
             solver=solver,
             witness=witness,
             time_limit=time_limit,
@@ -122,6 +140,8 @@ def command(
         written = output
     if as_json:
         document = result.as_json(written)
+        if agreement is not None:
+            document["verified"] = agreement.as_json()
         if why is not None:
             found = infeasibility_json(why, FilePlaces.read(instance))
             document |= {key: found[key] for key in ("conflict", "repair", "complete")}
@@ -133,6 +153,8 @@ def command(
             tables.stages(problem, result.evaluation)
             tables.loads(problem, result.evaluation)
         tables.decision(problem, result)
+        if agreement is not None:
+            tables.agreement(agreement)
         if why is not None:
             tables.infeasibility(why, FilePlaces.read(instance))
             if not why.complete:
@@ -148,6 +170,27 @@ def command(
     if result.plan is None:
         stopped = result.limit == "interrupted"
         raise click.exceptions.Exit(INTERRUPTED if stopped else NO_PLAN)
+    if agreement is not None and not agreement.agrees:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _solve(
+    problem: Problem, requests: int | None, **options: Any
+) -> tuple[Agreement | None, Result]:
+    """Plan, and where requests are to be simulated until the simulation agrees."""
+    if requests is None:
+        from edgeplan import planner
+
+        return None, planner.plan(problem, **options)
+    from edgeplan.closed_loop import Round, plan_and_simulate
+
+    def tell(number: int, done: Round) -> None:
+        if done.tightened:
+            where = ", ".join(f"{name} at most {cap:.1%} busy" for name, cap in done.tightened)
+            note(f"round {number}: {done.broken[0]}; again with {where}")
+
+    found = plan_and_simulate(problem, requests=requests, on_round=tell, **options)
+    return found, found.result
 
 
 def _why_infeasible(

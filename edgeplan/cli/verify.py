@@ -53,7 +53,8 @@ def command(
         note("note: the plan was made for another problem: what its file claims does not count")
         claim = None
     claim = claim or Claim()
-    multipliers = Multipliers()
+    # No multipliers prove something too: 0, or that a stream has no way. Under load none speak.
+    multipliers = None if problem.load_features else Multipliers()
     if file.multipliers is not None:
         with reading(plan):
             multipliers = _multipliers(file.multipliers, problem)

@@ -47,6 +47,8 @@ class DeviceOverrides(TypedDict, total=False):
     dollars_per_request: float
     dollars_per_joule: float
     replicas: int
+    max_replicas: int | None
+    dispatch: Literal["random", "shared"]
     utilisation_cap: float
     power_budget_watts: float
     transfers: Literal["links", "occupy", "free_port"]

@@ -7,6 +7,7 @@ field names, and their messages are their own.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -38,7 +39,12 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "receive_joules_per_byte": "receive_energy",
         "dollars_per_byte": "price",
     },
-    "streams": {"rate_per_second": "rate", "deadline_seconds": "deadline"},
+    "streams": {
+        "rate_per_second": "rate",
+        "deadline_seconds": "deadline",
+        "tail_deadlines": "deadline",
+        "max_batch": "batch",
+    },
     "objective": {
         "latency_denominator_seconds": "denominators.latency",
         "energy_denominator_joules": "denominators.energy",
@@ -64,9 +70,24 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
 
 
 def in_file_terms(
-    fault: Fault, places: Mapping[str, Sequence[Place]], file: parts.InstanceFile
+    fault: Fault,
+    places: Mapping[str, Sequence[Place]],
+    file: parts.InstanceFile,
+    streams: Mapping[str, Place],
 ) -> Fault:
-    """Translate a fault of the problem: its places have indices and SI field names."""
+    """Translate a fault of the problem: its places have indices and SI field names.
+
+    Parameters
+    ----------
+    fault
+        What the problem says.
+    places
+        Where its parts stand in the file, in the problem's order.
+    file
+        What the file says.
+    streams
+        Where each stream stands in the file, by name.
+    """
     match = re.fullmatch(r"(networks|devices|links|streams)\[(\d+)\]\.?(.*)", fault.place)
     if match is None:
         kind, _, rest = fault.place.partition(".")
@@ -81,12 +102,41 @@ def in_file_terms(
             mapping = isinstance(network.profiles, dict)
             device = rest.removeprefix("costs.")
             rest = f"profiles.{device}" if mapping else "profiles"
+    if kind == "devices" and rest in ("replicas", "max_replicas"):
+        part = list(file.devices.values())[int(match[2])]
+        return _replicas_fault(fault, show_place(place), part)
+    if kind == "streams" and rest.startswith(("deadline_seconds", "tail_deadlines")):
+        stated = [part for name, part in file.streams.items() if streams.get(name) == place]
+        return _deadline_fault(fault, show_place(place), rest, stated)
     head, dot, tail = rest.partition(".")
     inner = names.get(head, head) + dot + tail
     message = fault.message
     for theirs, ours in names.items():
         message = re.sub(rf"\b{theirs}\b", ours, message) if "_" in theirs else message
     return Fault(f"{show_place(place)}.{inner}" if inner else show_place(place), message)
+
+
+def _replicas_fault(fault: Fault, place: str, part: parts.DevicePart) -> Fault:
+    """Translate a fault of a number of replicas, which a file may give as a range."""
+    if not isinstance(part.replicas, parts.ReplicasPart):
+        return Fault(f"{place}.replicas", fault.message)
+    key = "max" if fault.place.endswith("max_replicas") else "min"
+    return Fault(f"{place}.replicas.{key}", fault.message.replace("replicas", "min"))
+
+
+def _deadline_fault(
+    fault: Fault, place: str, rest: str, stated: Sequence[parts.StreamPart]
+) -> Fault:
+    """Translate a fault of a deadline, which a file may give by statistic."""
+    deadline = stated[0].deadline if stated else math.inf
+    if not isinstance(deadline, dict):
+        return Fault(f"{place}.deadline", fault.message)
+    if rest == "deadline_seconds":
+        return Fault(f"{place}.deadline.mean", fault.message)
+    percentiles = [key for key in deadline if key != "mean"]
+    index = re.match(r"tail_deadlines\[(\d+)\]", rest)
+    which = f".{percentiles[int(index[1])]}" if index else ""
+    return Fault(f"{place}.deadline{which}", fault.message)
 
 
 def network_place(prefix: Place, place: str, part: parts.InlineNetwork) -> str:
@@ -152,7 +202,9 @@ _PARTS: Sequence[tuple[str, type[BaseModel]]] = (
     (r"networks/[^/]*/layers/\d+", parts.LayerPart),
     (r"networks/[^/]*/tensors/\d+", parts.TensorPart),
     (r"networks/[^/]*/costs/[^/]*", parts.LayerCostsPart),
+    (r"networks/[^/]*/costs/[^/]*/batches/[^/]*", parts.LayerJobPart),
     (r"devices/[^/]*", parts.DevicePart),
+    (r"devices/[^/]*/replicas", parts.ReplicasPart),
     (r"links/\d+", parts.LinkPart),
     (r"streams/[^/]*", parts.StreamPart),
     (r"streams/[^/]*/privacy", parts.PrivacyPart),

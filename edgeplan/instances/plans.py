@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -126,16 +126,25 @@ def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
     except InputError as error:
         raise InputError([*faults, *error.faults]) from None
     if problem is None:
-        faults += [
-            Fault(f"routes.{stream[:80]}[{index}].fraction", "must be above 0 and at most 1")
-            for stream, routes in plan.routes.items()
-            for index, route in enumerate(routes)
-            if not 0 < route.fraction <= 1 + 1e-9
-        ]
+        faults += _faults_alone(plan)
     if faults:
         raise InputError(faults)
     same = None if problem is None or not print_ else print_ == fingerprint(problem)
     return PlanFile(plan, name, print_, about, claim, multipliers, same)
+
+
+def _faults_alone(plan: Plan) -> Iterator[Fault]:
+    """Yield what no plan may say, whatever its problem."""
+    for stream, routes in plan.routes.items():
+        for index, route in enumerate(routes):
+            place = f"routes.{stream[:80]}[{index}]"
+            if not 0 < route.fraction <= 1 + 1e-9:
+                yield Fault(f"{place}.fraction", "must be above 0 and at most 1")
+            if route.batch < 1:
+                yield Fault(f"{place}.batch", "must be at least 1")
+    for device, count in plan.replicas.items():
+        if count < 1:
+            yield Fault(f"replicas.{device[:80]}", "must be at least 1")
 
 
 def _plan_tree(plan: Plan) -> dict[str, Plain]:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,10 +46,12 @@ from edgeplan.model.problem import (
     Privacy,
     Problem,
     Stream,
+    TailDeadline,
 )
 from edgeplan.model.profile import Profile
 
 _T = TypeVar("_T")
+_Part = TypeVar("_Part", parts.LayerJobPart, parts.SpanJobPart)
 
 MAX_FAULTS = 100
 """Most faults that one reading reports."""
@@ -239,7 +243,7 @@ class _Reader:
             made = self._links(index, part)
             links += made
             link_places += [("links", index)] * len(made)
-        streams = {name: _stream(name, part) for name, part in file.streams.items()}
+        streams = {name: self._stream(name, part) for name, part in file.streams.items()}
         # A stream whose network was left out cannot be judged.
         judged = {
             name: stream for name, stream in streams.items() if stream.network not in left_out
@@ -277,7 +281,7 @@ class _Reader:
             for fault in error.faults:
                 if fault.place in empty:
                     continue
-                told = in_file_terms(fault, names, file)
+                told = in_file_terms(fault, names, file, self._places["streams"])
                 if left_out and re.fullmatch(r"streams\[\d+\]\.network", fault.place):
                     # The problem was built without the networks that have faults.
                     told = Fault(told.place, f"{told.message.split('; known')[0]}; known: {known}")
@@ -295,6 +299,9 @@ class _Reader:
                 place = (*self._places["devices"][name], "catalog")
                 self._faults += [Fault(show_place(place), f.message) for f in error.faults]
         pick = _Pick(part.model_fields_set)
+        stated = part.replicas
+        fewest = stated.fewest if isinstance(stated, parts.ReplicasPart) else stated
+        most = stated.most if isinstance(stated, parts.ReplicasPart) else None
         return Device(
             name=name,
             tier=pick("tier", part.tier, base.tier),
@@ -313,7 +320,9 @@ class _Reader:
             dollars_per_joule=pick(
                 "electricity_price", part.electricity_price, base.dollars_per_joule
             ),
-            replicas=pick("replicas", part.replicas, base.replicas),
+            replicas=pick("replicas", fewest, base.replicas),
+            max_replicas=pick("replicas", most, base.max_replicas),
+            dispatch=part.dispatch,
             utilisation_cap=pick("utilisation_cap", part.utilisation_cap, base.utilisation_cap),
             power_budget_watts=pick("power_budget", part.power_budget, base.power_budget_watts),
             transfers=part.transfers,
@@ -361,6 +370,52 @@ class _Reader:
         )
         back = dataclasses.replace(link, source=link.target, target=link.source)
         return [link, back] if part.both else [link]
+
+    # --- streams --------------------------------------------------------------------------------
+
+    def _stream(self, name: str, part: parts.StreamPart) -> Stream:
+        mean, tails = self._deadlines(name, part)
+        return Stream(
+            name=name,
+            network=part.network,
+            origin=part.origin,
+            rate_per_second=part.rate,
+            arrival_cv2=part.arrival_cv2,
+            deadline_seconds=mean,
+            tail_deadlines=tails,
+            privacy=(
+                None
+                if part.privacy is None
+                else Privacy(zones=tuple(part.privacy.zones), before=part.privacy.before)
+            ),
+            pins=tuple(map(_rule, part.pins)),
+            bans=tuple(map(_rule, part.bans)),
+            together=tuple(tuple(group) for group in part.together),
+            homes=part.homes,
+            returns=part.returns,
+            waits=part.waits,
+            splittable=part.splittable,
+            max_routes=part.max_routes,
+            max_batch=part.batch,
+        )
+
+    def _deadlines(
+        self, name: str, part: parts.StreamPart
+    ) -> tuple[float, tuple[TailDeadline, ...]]:
+        """Return the limit on the mean and those on percentiles."""
+        if not isinstance(part.deadline, dict):
+            return part.deadline, ()
+        tails = []
+        for key, seconds in part.deadline.items():
+            match = re.fullmatch(parts.PERCENTILE, key)
+            probability = 0.0 if match is None else float(Fraction(match[1]) / 100)
+            if 0 < probability < 1:
+                tails.append(TailDeadline(probability=probability, seconds=seconds))
+            elif key != "mean":
+                place = (*self._places["streams"][name], "deadline", key)
+                message = "is no statistic of the latency; write mean, p95 or p99.9"
+                self._faults.append(Fault(show_place(place), message))
+        return part.deadline.get("mean", math.inf), tuple(tails)
 
     # --- networks -------------------------------------------------------------------------------
 
@@ -440,7 +495,10 @@ class _Reader:
             Layer(name=layer.name, weight_bytes=layer.weights, activation_bytes=layer.activations)
             for layer in part.layers
         )
-        costs = {device: _costs(cost) for device, cost in part.costs.items()}
+        costs = {
+            device: self._costs(cost, ("networks", name, "costs", device))
+            for device, cost in part.costs.items()
+        }
         try:
             # Tensors with faults say nothing about the rest, which is judged without them.
             network = Network(name, layers, () if faulty else tensors, costs)
@@ -451,6 +509,32 @@ class _Reader:
                 for fault in error.faults
             ]
             return None
+
+    def _costs(self, part: parts.LayerCostsPart | parts.SpanCostsPart, place: Place) -> Costs:
+        memory = None if part.memory is None else tuple(part.memory)
+        if isinstance(part, parts.LayerCostsPart):
+            return dataclasses.replace(
+                _layer_costs(part),
+                memory_bytes=memory,
+                batches=self._batches(part.batches, _layer_costs, place),
+            )
+        return dataclasses.replace(
+            _span_costs(part),
+            memory_bytes=memory,
+            batches=self._batches(part.batches, _span_costs, place),
+        )
+
+    def _batches(
+        self, jobs: Mapping[str, _Part], costs: Callable[[_Part], _T], place: Place
+    ) -> dict[int, _T]:
+        found: dict[int, _T] = {}
+        for key, part in jobs.items():
+            if re.fullmatch(parts.BATCH_SIZE, key):
+                found[int(key)] = costs(part)
+            else:
+                message = "a batch's size is a whole number, 2 or more"
+                self._faults.append(Fault(show_place((*place, "batches", key)), message))
+        return found
 
     def _profiled(self, name: str, part: parts.ProfiledNetwork) -> Network | None:
         before = len(self._faults)
@@ -526,29 +610,6 @@ class _Pick:
         return stated if key in self._given else other
 
 
-def _stream(name: str, part: parts.StreamPart) -> Stream:
-    return Stream(
-        name=name,
-        network=part.network,
-        origin=part.origin,
-        rate_per_second=part.rate,
-        deadline_seconds=part.deadline,
-        privacy=(
-            None
-            if part.privacy is None
-            else Privacy(zones=tuple(part.privacy.zones), before=part.privacy.before)
-        ),
-        pins=tuple(map(_rule, part.pins)),
-        bans=tuple(map(_rule, part.bans)),
-        together=tuple(tuple(group) for group in part.together),
-        homes=part.homes,
-        returns=part.returns,
-        waits=part.waits,
-        splittable=part.splittable,
-        max_routes=part.max_routes,
-    )
-
-
 def _rule(part: parts.RulePart) -> LayerRule:
     layers = None if part.layers is None else tuple(part.layers)
     return LayerRule(devices=tuple(part.devices), layers=layers)
@@ -572,23 +633,22 @@ def _objective(part: parts.ObjectivePart) -> Objective:
     )
 
 
-def _costs(part: parts.LayerCostsPart | parts.SpanCostsPart) -> Costs:
-    memory = None if part.memory is None else tuple(part.memory)
-    if isinstance(part, parts.LayerCostsPart):
-        return LayerCosts(
-            seconds=tuple(part.times),
-            boundary_seconds=part.boundary,
-            cv2=part.cv2,
-            joules=None if part.energies is None else tuple(part.energies),
-            dollars=None if part.prices is None else tuple(part.prices),
-            memory_bytes=memory,
-        )
+def _layer_costs(part: parts.LayerJobPart) -> LayerCosts:
+    return LayerCosts(
+        seconds=tuple(part.times),
+        boundary_seconds=part.boundary,
+        cv2=part.cv2,
+        joules=None if part.energies is None else tuple(part.energies),
+        dollars=None if part.prices is None else tuple(part.prices),
+    )
+
+
+def _span_costs(part: parts.SpanJobPart) -> SpanCosts:
     return SpanCosts(
         seconds=_table(part.spans),
         cv2=_table(part.cv2),
         joules=None if part.energies is None else _table(part.energies),
         dollars=None if part.prices is None else _table(part.prices),
-        memory_bytes=memory,
     )
 
 

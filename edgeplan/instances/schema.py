@@ -31,7 +31,12 @@ PLAN_FORMAT = "edgeplan-plan"
 VERSION = 1
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 KINDS = ("instance", "profile", "plan")
-TAGS = frozenset({"<times>", "<spans>", "<mapping>", "<list>", "<profiles>", "<inline>"})
+TAGS = frozenset(
+    {
+        *("<times>", "<spans>", "<mapping>", "<list>", "<profiles>", "<inline>"),
+        *("<number>", "<range>", "<mean>", "<statistics>"),
+    }
+)
 """Parts of pydantic's locations that name a form, not a place in the file."""
 
 
@@ -223,8 +228,8 @@ class TensorPart(Part):
     """Time to move it over any link, where known; replaces size ÷ bandwidth."""
 
 
-class LayerCostsPart(Part):
-    """Costs in the form of layer times plus one boundary cost per stage."""
+class LayerJobPart(Part):
+    """Costs of one job in the form of layer times plus one boundary cost per stage."""
 
     times: TimesRow
     """Mean time of each layer in order; null or unlimited where the device cannot run it."""
@@ -236,12 +241,26 @@ class LayerCostsPart(Part):
     """Energy of each layer; replaces power × time."""
     prices: DollarsRow | None = None
     """Money for each layer; replaces price × time."""
+
+
+BATCH_SIZE = r"[1-9][0-9]{0,8}"
+"""How a file writes the size of a batch, a key."""
+
+
+class LayerCostsPart(LayerJobPart):
+    """Costs in the form of layer times plus one boundary cost per stage."""
+
     memory: BytesRow | None = None
     """Memory of each layer's weights on this device; replaces the layers' weights."""
+    batches: Annotated[
+        dict[str, LayerJobPart],
+        Field(json_schema_extra={"propertyNames": {"pattern": f"^{BATCH_SIZE}$"}}),
+    ] = {}
+    """By batch size (2 or more): times of one job that serves so many requests at once."""
 
 
-class SpanCostsPart(Part):
-    """Costs in the form of a table of span times: row i has the spans that begin at layer i."""
+class SpanJobPart(Part):
+    """Costs of one job in the form of a table of span times."""
 
     spans: list[TimesRow]
     """Mean times; row i, entry k is the span of layers i to i + k; null or unlimited: cannot."""
@@ -251,8 +270,18 @@ class SpanCostsPart(Part):
     """Energies in the same shape; replace power × time."""
     prices: list[DollarsRow] | None = None
     """Money in the same shape; replaces price × time."""
+
+
+class SpanCostsPart(SpanJobPart):
+    """Costs in the form of a table of span times: row i has the spans that begin at layer i."""
+
     memory: BytesRow | None = None
     """Memory of each layer's weights on this device; replaces the layers' weights."""
+    batches: Annotated[
+        dict[str, SpanJobPart],
+        Field(json_schema_extra={"propertyNames": {"pattern": f"^{BATCH_SIZE}$"}}),
+    ] = {}
+    """By batch size (2 or more): times of one job that serves so many requests at once."""
 
 
 def _cost_form(value: object) -> str:
@@ -319,6 +348,19 @@ NetworkPart = Annotated[
 ]
 
 
+class ReplicasPart(Part):
+    """A number of copies that the plan chooses."""
+
+    fewest: int = Field(default=1, alias="min")
+    """The fewest while the device is on."""
+    most: int = Field(alias="max")
+    """The most."""
+
+
+def _replicas_form(value: object) -> str:
+    return "<range>" if isinstance(value, dict | ReplicasPart) else "<number>"
+
+
 class DevicePart(Part):
     """A machine that runs layers."""
 
@@ -344,8 +386,15 @@ class DevicePart(Part):
     """Fee for each stage served."""
     electricity_price: DollarsPerJoule = 0.0
     """Price of the energy drawn here."""
-    replicas: int = 1
-    """Identical copies among which requests are dealt."""
+    replicas: Annotated[
+        Annotated[int, Tag("<number>")] | Annotated[ReplicasPart, Tag("<range>")],
+        Discriminator(_replicas_form),
+    ] = 1
+    """Identical copies among which requests are dealt: a number, or {min: 1, max: 8} for the plan
+    to choose."""
+    dispatch: Literal["random", "shared"] = "random"
+    """How requests are dealt to copies. random: to each with the same probability; shared: one
+    queue, and the next free copy takes the next request."""
     utilisation_cap: Share = 0.95
     """Largest share of time that a replica may be busy, below 1."""
     power_budget: WattsLimit = math.inf
@@ -400,6 +449,14 @@ class RulePart(Part):
     """Layer names; absent: all layers."""
 
 
+PERCENTILE = r"p([0-9]+(?:\.[0-9]+)?)"
+"""How a file names a percentile."""
+
+
+def _deadline_form(value: object) -> str:
+    return "<statistics>" if isinstance(value, dict) else "<mean>"
+
+
 class StreamPart(Part):
     """A class of requests."""
 
@@ -409,8 +466,20 @@ class StreamPart(Part):
     """Device where requests arise and to which results return."""
     rate: Rate = 1.0
     """Requests per unit of time."""
-    deadline: SecondsLimit = math.inf
-    """Limit on the mean latency."""
+    arrival_cv2: float = 1.0
+    """Squared coefficient of variation of the time from one request to the next: 1 for
+    independent requests, more for bursts, 0 for a clock."""
+    deadline: Annotated[
+        Annotated[SecondsLimit, Tag("<mean>")]
+        | Annotated[
+            dict[str, SecondsLimit],
+            Tag("<statistics>"),
+            Field(json_schema_extra={"propertyNames": {"pattern": f"^(mean|{PERCENTILE})$"}}),
+        ],
+        Discriminator(_deadline_form),
+    ] = math.inf
+    """Limit on the mean latency; or limits by statistic, {mean: 80 ms, p95: 120 ms}, where
+    percentiles need waiting."""
     privacy: PrivacyPart | None = None
     """Tensors that must stay in zones."""
     pins: list[RulePart] = []
@@ -429,6 +498,9 @@ class StreamPart(Part):
     """Whether requests may be dealt over several routes by fraction."""
     max_routes: int = 2
     """Largest number of routes where splittable."""
+    batch: int = 1
+    """Largest number of requests that may be gathered and served as one job, where the costs have
+    such batches."""
 
 
 class DenominatorsPart(Part):
@@ -496,8 +568,8 @@ class InstanceFile(Part):
     """Overall limits."""
     capacity: Literal["none", "utilisation"] = "utilisation"
     """Whether devices and shared links may not be busier than their caps."""
-    waiting: Literal["none"] = "none"
-    """Requests do not queue."""
+    waiting: Literal["none", "mg1"] = "none"
+    """Whether requests queue at devices and shared links (mg1) or not (none)."""
     contiguous: bool = False
     """Whether the devices of a route can be ordered so that every tensor moves forward."""
 
@@ -607,10 +679,13 @@ def _tidy(tree: object) -> None:
             _tidy(item)
     if not isinstance(tree, dict):
         return
-    if isinstance(tree.get("title"), str) and ("type" in tree or "anyOf" in tree or "$ref" in tree):
+    if isinstance(tree.get("title"), str) and tree.keys() & {"type", "anyOf", "oneOf", "$ref"}:
         tree.pop("title")
     default = tree.get("default")
-    dimension = units.DIMENSIONS.get(str(tree.get("x-dimension")))
+    forms = (tree, *tree.get("anyOf", ()), *tree.get("oneOf", ()))
+    dimension = units.DIMENSIONS.get(
+        next((f["x-dimension"] for f in forms if "x-dimension" in f), "")
+    )
     if dimension is not None and isinstance(default, int | float):
         tree["default"] = dimension.format(default)
     elif default is None or isinstance(default, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from edgeplan.instances import units
@@ -132,6 +133,16 @@ def _network(network: Network, source: OnnxSource | None, folder: Path) -> dict[
 
 
 def _costs(costs: Costs) -> dict[str, Plain]:
+    part = _job(costs)
+    if costs.memory_bytes is not None:
+        part["memory"] = format_row(costs.memory_bytes, units.DATA)
+    if costs.batches:
+        part["batches"] = {str(size): _job(job) for size, job in costs.batches.items()}
+    return part
+
+
+def _job(costs: Costs) -> dict[str, Plain]:
+    """Return what one job costs, without what belongs to the device."""
     part: dict[str, Plain] = {}
     if isinstance(costs, LayerCosts):
         part["times"] = format_row(costs.seconds, units.TIME)
@@ -151,8 +162,6 @@ def _costs(costs: Costs) -> dict[str, Plain]:
             part["energies"] = _rows(costs.joules, units.ENERGY)
         if costs.dollars is not None:
             part["prices"] = _rows(costs.dollars, units.MONEY)
-    if costs.memory_bytes is not None:
-        part["memory"] = format_row(costs.memory_bytes, units.DATA)
     return part
 
 
@@ -173,6 +182,9 @@ def _device(device: Device) -> dict[str, Plain]:
     fields.take("request_fee", "dollars_per_request", units.PRICE_PER_REQUEST)
     fields.take("electricity_price", "dollars_per_joule", units.PRICE_PER_JOULE)
     fields.take("replicas", "replicas")
+    if device.max_replicas is not None:
+        fields["replicas"] = {"min": device.replicas, "max": device.max_replicas}
+    fields.take("dispatch", "dispatch")
     fields.take("utilisation_cap", "utilisation_cap")
     fields.take("power_budget", "power_budget_watts", units.POWER)
     fields.take("transfers", "transfers")
@@ -198,7 +210,15 @@ def _stream(stream: Stream) -> dict[str, Plain]:
     fields["network"] = stream.network
     fields["origin"] = stream.origin
     fields["rate"] = units.RATE.format(stream.rate_per_second)
+    fields.take("arrival_cv2", "arrival_cv2")
     fields.take("deadline", "deadline_seconds", units.TIME)
+    if stream.tail_deadlines:
+        deadlines: dict[str, Plain] = {}
+        if "deadline" in fields:
+            deadlines["mean"] = fields["deadline"]
+        for tail in stream.tail_deadlines:
+            deadlines[_percentile(tail.probability)] = units.TIME.format(tail.seconds)
+        fields["deadline"] = deadlines
     if stream.privacy is not None:
         privacy: dict[str, Plain] = {"zones": list(stream.privacy.zones)}
         if stream.privacy.before is not None:
@@ -215,7 +235,13 @@ def _stream(stream: Stream) -> dict[str, Plain]:
     fields.take("waits", "waits")
     fields.take("splittable", "splittable")
     fields.take("max_routes", "max_routes")
+    fields.take("batch", "max_batch")
     return fields
+
+
+def _percentile(probability: float) -> str:
+    """Return the name of a percentile that is read back to exactly the same float."""
+    return f"p{Decimal(repr(float(probability))).scaleb(2):f}"
 
 
 def _rule(rule: LayerRule) -> dict[str, Plain]:

@@ -101,7 +101,7 @@ class LayerCosts:
     joules: tuple[float, ...] | None = None
     dollars: tuple[float, ...] | None = None
     memory_bytes: tuple[int, ...] | None = None
-    batches: Mapping[int, LayerCosts] = field(default_factory=dict)
+    batches: Mapping[int, LayerCosts] = field(default_factory=dict, hash=False)
 
     def job(self, batch: int) -> LayerCosts | None:
         """Return the costs of a job of so many requests, ``None`` where there are none."""
@@ -151,7 +151,7 @@ class SpanCosts:
     joules: tuple[tuple[float, ...], ...] | None = None
     dollars: tuple[tuple[float, ...], ...] | None = None
     memory_bytes: tuple[int, ...] | None = None
-    batches: Mapping[int, SpanCosts] = field(default_factory=dict)
+    batches: Mapping[int, SpanCosts] = field(default_factory=dict, hash=False)
 
     def job(self, batch: int) -> SpanCosts | None:
         """Return the costs of a job of so many requests, ``None`` where there are none."""

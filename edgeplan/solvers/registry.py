@@ -21,6 +21,7 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "scip": ("edgeplan.solvers.through_pyomo.solvers", "Scip"),
     "cbc": ("edgeplan.solvers.through_pyomo.solvers", "Cbc"),
     "gurobi": ("edgeplan.solvers.through_pyomo.solvers", "Gurobi"),
+    "queueing": ("edgeplan.solvers.queueing.solver", "Queueing"),
     "greedy": ("edgeplan.solvers.baselines", "Greedy"),
 }
 """Module and class by name."""
@@ -57,7 +58,8 @@ def solvers() -> Mapping[str, type[Solver]]:
     Examples
     --------
     >>> list(solvers())
-    ['highs', 'enumerate', 'chain', 'mincut', 'ideals', 'cp-sat', 'scip', 'cbc', 'gurobi', 'greedy']
+    ['highs', 'enumerate', 'chain', 'mincut', 'ideals', 'cp-sat', 'scip', 'cbc', 'gurobi',
+     'queueing', 'greedy']
     """
     return _Lazy()
 
@@ -133,6 +135,8 @@ def choose(problem: Problem) -> tuple[str, str]:
     # The enumerator itself is light: it imports numpy only.
     from edgeplan.solvers.route_lists import count_routes
 
+    if problem.load_features:
+        return "queueing", f"{problem.load_features[0]}: a program of queues and routes"
     if any(stream.route_limit > 1 for stream in problem.streams):
         return "highs", "streams may be split by fraction, which cannot be enumerated"
     routes, plans = 0, 1

@@ -42,7 +42,7 @@ def test_plans_and_stages_can_be_read(width, words, starter, monkeypatch):
     result = invoke("solve", starter, *words)
     assert "…" not in result.stdout.replace(" … head", "").replace("…\n", "")
     assert max(map(len, result.stdout.splitlines())) <= width
-    plans = table(result.stdout, "Plans considered")
+    plans = table(result.stdout, "Plans considered (predicted)")
     (ticked,) = [line for line in plans if "✓" in line]
     assert f"{answer['objective']:.6g}" in ticked
     assert ticked.split()[1:3] == ["enumerate", "1"]
@@ -51,7 +51,7 @@ def test_plans_and_stages_can_be_read(width, words, starter, monkeypatch):
     told = " ".join(" ".join(plans).split())
     for kind in ("memory", "privacy, ban,", "deadline,", "capacity"):
         assert kind in told
-    stages = table(result.stdout, "Stages")
+    stages = table(result.stdout, "Stages (predicted)")
     for heading in ("device", "layers", "compute"):
         assert heading in stages[0]
     assert "gateway" in " ".join(stages)
@@ -67,7 +67,7 @@ def test_an_infeasible_answer_can_be_read(width, starter, monkeypatch):
     result = invoke("solve", starter)
     assert result.exit_code == 3
     assert max(map(len, result.stdout.splitlines())) <= width
-    plans = table(result.stdout, "Plans considered")
+    plans = table(result.stdout, "Plans considered (predicted)")
     (worst,) = [line for line in plans if "cloud:cloud" in line]
     assert "7.71" in worst
     assert "✗ privacy" in worst
@@ -75,7 +75,8 @@ def test_an_infeasible_answer_can_be_read(width, starter, monkeypatch):
 
 def test_what_is_not_minimised_goes_first(starter, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    plans = table(invoke("solve", starter, "--objective", "throughput").stdout, "Plans considered")
+    out = invoke("solve", starter, "--objective", "throughput").stdout
+    plans = table(out, "Plans considered (predicted)")
     assert "period" in plans[0]
     assert "cost" not in plans[0]
     assert "energy, cost" in plans[-1]
@@ -145,7 +146,7 @@ def test_a_device_without_layers_is_not_off_if_it_sends(tmp_path):
     text = instance.read_text().replace("    privacy: {zones: home}\n", "")
     instance.write_text(text.replace("active_power: 5 W", "memory: 1 B", 1))
     instance.write_text(instance.read_text().replace("memory: 8 MB, ", ""))
-    devices = table(invoke("solve", instance).stdout, "Devices")
+    devices = table(invoke("solve", instance).stdout, "Devices (predicted)")
     (board,) = [line for line in devices if "board" in line]
     assert "transfers only" in board
 
@@ -156,14 +157,14 @@ def test_links_that_carry_next_to_nothing_are_counted(tmp_path):
     out = invoke("solve", instance).stdout
     assert "Links in use: 2 busy for less than 0.01 % of the time" in out
     priced = invoke("solve", instance, "--objective", "throughput").stdout
-    links = table(priced, "Links in use")
+    links = table(priced, "Links in use (predicted)")
     assert links[0].split() == ["link", "busy", "period", "traffic"]
     assert [line.split()[0] for line in links[2:4]] == ["board->server", "server->board"]
 
 
 def test_one_quantity_has_its_unit_in_every_table(tmp_path):
     instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
-    plans = table(invoke("solve", instance, "-o", plan).stdout, "Plans considered")
+    plans = table(invoke("solve", instance, "-o", plan).stdout, "Plans considered (predicted)")
     assert any("0.0328 s" in line for line in plans if "✓" in line)
     assert re.search(r"objective +0.0328 s", invoke("evaluate", instance, plan).stdout)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ from edgeplan.model.problem import (
     Privacy,
     Problem,
     Stream,
+    TailDeadline,
 )
 
 names = st.one_of(
@@ -33,6 +35,12 @@ amounts = st.one_of(
 positive = amounts.filter(lambda value: value >= 1 / LARGEST)
 limits = st.one_of(st.just(math.inf), positive)
 scales = st.floats(min_value=1e-9, max_value=1e9)
+probabilities = st.sampled_from([0.5, 0.95, 0.99, 0.999]) | st.floats(
+    min_value=0, max_value=1, exclude_min=True, exclude_max=True
+)
+tails = st.dictionaries(probabilities, limits, max_size=3).map(
+    lambda found: tuple(TailDeadline(probability=p, seconds=s) for p, s in found.items())
+)
 shares = st.floats(min_value=0.01, max_value=0.99)
 sizes = st.integers(min_value=0, max_value=2**53)
 
@@ -51,6 +59,27 @@ def _table(
     return tuple(
         tuple(draw(st.lists(values, min_size=count - first, max_size=count - first)))
         for first in range(count)
+    )
+
+
+def _span_job(draw: st.DrawFn, count: int) -> SpanCosts:
+    return SpanCosts(
+        seconds=_table(draw, count, amounts | st.just(math.inf)),
+        cv2=_table(draw, count, amounts) if draw(st.booleans()) else (),
+        joules=_table(draw, count, amounts) if draw(st.booleans()) else None,
+        dollars=_table(draw, count, amounts) if draw(st.booleans()) else None,
+    )
+
+
+def _layer_job(draw: st.DrawFn, count: int) -> LayerCosts:
+    row = st.lists(amounts, min_size=count, max_size=count).map(tuple)
+    times = st.lists(amounts | st.just(math.inf), min_size=count, max_size=count)
+    return LayerCosts(
+        seconds=draw(times.map(tuple)),
+        boundary_seconds=draw(amounts),
+        cv2=draw(amounts),
+        joules=draw(st.none() | row),
+        dollars=draw(st.none() | row),
     )
 
 
@@ -75,27 +104,23 @@ def networks(draw: st.DrawFn, name: str, devices: list[str]) -> Network:
             )
         )
     spans = draw(st.booleans())
+    jobs = st.lists(st.sampled_from([2, 3, 8, 999_999_999]), max_size=2, unique=True)
     costs: dict[str, Costs] = {}
     for device in draw(st.lists(st.sampled_from(devices), unique=True)):
         memory = draw(st.none() | st.lists(sizes, min_size=count, max_size=count).map(tuple))
         if spans:
-            costs[device] = SpanCosts(
-                seconds=_table(draw, count, amounts | st.just(math.inf)),
-                cv2=_table(draw, count, amounts) if draw(st.booleans()) else (),
-                joules=_table(draw, count, amounts) if draw(st.booleans()) else None,
-                dollars=_table(draw, count, amounts) if draw(st.booleans()) else None,
+            single = _span_job(draw, count)
+            costs[device] = dataclasses.replace(
+                single,
                 memory_bytes=memory,
+                batches={size: _span_job(draw, count) for size in draw(jobs)},
             )
         else:
-            row = st.lists(amounts, min_size=count, max_size=count).map(tuple)
-            times = st.lists(amounts | st.just(math.inf), min_size=count, max_size=count)
-            costs[device] = LayerCosts(
-                seconds=draw(times.map(tuple)),
-                boundary_seconds=draw(amounts),
-                cv2=draw(amounts),
-                joules=draw(st.none() | row),
-                dollars=draw(st.none() | row),
+            alone = _layer_job(draw, count)
+            costs[device] = dataclasses.replace(
+                alone,
                 memory_bytes=memory,
+                batches={size: _layer_job(draw, count) for size in draw(jobs)},
             )
     return Network(
         name,
@@ -109,9 +134,11 @@ def networks(draw: st.DrawFn, name: str, devices: list[str]) -> Network:
 
 
 @st.composite
-def devices(draw: st.DrawFn, name: str, zone: str) -> Device:
-    """A device."""
+def devices(draw: st.DrawFn, name: str, zone: str, waiting: str = "none") -> Device:
+    """A device; where requests wait, one that no transfer occupies."""
     idle, active = sorted([draw(amounts), draw(amounts)])
+    fewest = draw(st.integers(1, 9))
+    transfers = ["links", "free_port", *(["occupy"] if waiting == "none" else [])]
     return Device(
         name=name,
         tier=draw(names),
@@ -124,16 +151,24 @@ def devices(draw: st.DrawFn, name: str, zone: str) -> Device:
         dollars_per_hour=draw(amounts),
         dollars_per_request=draw(amounts),
         dollars_per_joule=draw(amounts),
-        replicas=draw(st.integers(1, 9)),
+        replicas=fewest,
+        max_replicas=draw(st.none() | st.integers(fewest, 20)),
+        dispatch=draw(st.sampled_from(["random", "shared"])),
         utilisation_cap=draw(shares),
         power_budget_watts=draw(limits),
-        transfers=draw(st.sampled_from(["links", "occupy", "free_port"])),
+        transfers=draw(st.sampled_from(transfers)),
     )
 
 
 @st.composite
-def streams(draw: st.DrawFn, name: str, network: Network, machines: list[Device]) -> Stream:
-    """A stream of a network."""
+def streams(
+    draw: st.DrawFn,
+    name: str,
+    network: Network,
+    machines: list[Device],
+    waiting: str = "none",
+) -> Stream:
+    """A stream of a network; with deadlines on percentiles only where requests wait."""
     where = [device.name for device in machines]
     layers = [layer.name for layer in network.layers]
 
@@ -160,7 +195,9 @@ def streams(draw: st.DrawFn, name: str, network: Network, machines: list[Device]
         network=network.name,
         origin=draw(st.sampled_from(where)),
         rate_per_second=draw(positive),
+        arrival_cv2=draw(amounts),
         deadline_seconds=draw(limits),
+        tail_deadlines=draw(tails) if waiting != "none" else (),
         privacy=privacy,
         pins=rules(),
         bans=rules(),
@@ -170,13 +207,15 @@ def streams(draw: st.DrawFn, name: str, network: Network, machines: list[Device]
         waits=draw(st.booleans()),
         splittable=draw(st.booleans()),
         max_routes=draw(st.integers(1, 5)),
+        max_batch=draw(st.integers(1, 9)),
     )
 
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
     """Any valid problem, however senseless."""
-    machines = [draw(devices(name, draw(names))) for name in _unique(draw, 1, 3)]
+    waiting = draw(st.sampled_from(["none", "mg1"]))
+    machines = [draw(devices(name, draw(names), waiting)) for name in _unique(draw, 1, 3)]
     where = [device.name for device in machines]
     nets = [draw(networks(name, where)) for name in _unique(draw, 1, 2)]
     pairs = [(a, b) for a in where for b in where if a != b]
@@ -202,7 +241,7 @@ def problems(draw: st.DrawFn) -> Problem:
             if draw(st.booleans())
         ),
         streams=tuple(
-            draw(streams(name, draw(st.sampled_from(nets)), machines))
+            draw(streams(name, draw(st.sampled_from(nets)), machines, waiting))
             for name in _unique(draw, 1, 2)
         ),
         objective=Objective(
@@ -221,21 +260,29 @@ def problems(draw: st.DrawFn) -> Problem:
             dollars_per_hour=draw(limits),
             min_rate_per_second=draw(st.just(0.0) | positive),
         ),
-        capacity=draw(st.sampled_from(["none", "utilisation"])),
+        capacity="utilisation"
+        if waiting != "none"
+        else draw(st.sampled_from(["none", "utilisation"])),
+        waiting=waiting,
         contiguous=draw(st.booleans()),
         name=draw(names),
     )
 
 
-plans = st.dictionaries(
-    names,
-    st.lists(
-        st.builds(
-            Route,
-            devices=st.lists(names, max_size=4).map(tuple),
-            fraction=st.floats(min_value=1e-6, max_value=1),
-        ),
+plans = st.builds(
+    Plan,
+    routes=st.dictionaries(
+        names,
+        st.lists(
+            st.builds(
+                Route,
+                devices=st.lists(names, max_size=4).map(tuple),
+                fraction=st.floats(min_value=1e-6, max_value=1),
+                batch=st.integers(1, 64),
+            ),
+            max_size=3,
+        ).map(tuple),
         max_size=3,
-    ).map(tuple),
-    max_size=3,
-).map(lambda routes: Plan(routes=routes))
+    ),
+    replicas=st.dictionaries(names, st.integers(1, 99), max_size=3),
+)

@@ -291,7 +291,7 @@ def test_a_pipeline_is_the_least_period_and_nothing_else() -> None:
         assert (stream.privacy, stream.pins, stream.bans, stream.homes) == (None, (), (), {})
         # Devices of a class differ in their names only.
         classes = {
-            (dataclasses.replace(d, name=""), network.costs[d.name]) for d in problem.devices
+            (dataclasses.replace(d, name=""), str(network.costs[d.name])) for d in problem.devices
         }
         assert len(classes) == len({d.transfers for d in problem.devices})
         for device in problem.devices:

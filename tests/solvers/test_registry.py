@@ -37,9 +37,9 @@ def test_choosing_loads_neither_pyomo_nor_highspy():
 def test_the_list():
     assert list(registry.solvers()) == [
         *("highs", "enumerate", "chain", "mincut", "ideals", "cp-sat", "scip", "cbc", "gurobi"),
-        "greedy",
+        *("queueing", "greedy"),
     ]
-    assert len(registry.solvers()) == 10
+    assert len(registry.solvers()) == 11
     assert registry.solvers()["enumerate"] is Enumerator
     assert registry.solvers()["greedy"] is Greedy
     with pytest.raises(KeyError):

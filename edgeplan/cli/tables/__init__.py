@@ -1,14 +1,18 @@
 """Everything that is printed for people, by what it shows."""
 
+from edgeplan.cli.tables.agreements import agreement
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
 from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
 from edgeplan.cli.tables.instances import instance
-from edgeplan.cli.tables.plans import certified, decision, loads, plan, stages, totals, violations
+from edgeplan.cli.tables.loads import loads
+from edgeplan.cli.tables.plans import certified, decision, plan, stages, totals, violations
 from edgeplan.cli.tables.profiles import profile
 from edgeplan.cli.tables.runs import run_report
+from edgeplan.cli.tables.simulations import simulation
 from edgeplan.cli.tables.table import console, facts, say, show
 
 __all__ = [
+    "agreement",
     "catalogue",
     "catalogue_entry",
     "certified",
@@ -25,6 +29,7 @@ __all__ = [
     "run_report",
     "say",
     "show",
+    "simulation",
     "stages",
     "totals",
     "violations",

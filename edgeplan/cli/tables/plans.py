@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from edgeplan.cli.tables.table import facts, say, show
 
 if TYPE_CHECKING:
     from edgeplan.model.certificate import Claim
-    from edgeplan.model.evaluate import DeviceLoad, Evaluation, Transfer, Violation
+    from edgeplan.model.evaluate import Evaluation, RoutePrice, Transfer, Violation
     from edgeplan.model.network import Network
     from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Objective, Problem
@@ -30,7 +30,7 @@ def decision(problem: Problem, result: Result) -> None:
         plans.append(_Considered(result.chosen, result.evaluation, ""))
     chosen = result.chosen
     plans.sort(key=lambda plan: (not plan.is_chosen(chosen), not plan.feasible, plan.price))
-    period = _period_matters(problem)
+    period = period_matters(problem)
     objective = _objective_unit(problem.objective)
     weighed = (*problem.objective.prices, problem.objective.period_price)
     # Where there is no room, what is not minimised goes first.
@@ -39,7 +39,7 @@ def decision(problem: Problem, result: Result) -> None:
         for name, weight in zip(("latency", "energy", "cost", "period"), weighed, strict=True)
     ]
     show(
-        "Plans considered",
+        "Plans considered (predicted)",
         ("", "plan", *(numbers if period else numbers[:-1]), ">objective", "limits"),
         (plan.row(plan.is_chosen(chosen), objective, period=period) for plan in plans),
     )
@@ -107,7 +107,8 @@ def _with_unit(value: float | None, unit: str) -> str:
     return units.number(value) + ("" if value is None else f" {unit}")
 
 
-def _period_matters(problem: Problem) -> bool:
+def period_matters(problem: Problem) -> bool:
+    """Whether the period is minimised or limited."""
     return problem.objective.period_price > 0 or problem.budgets.min_rate_per_second > 0
 
 
@@ -212,7 +213,7 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
         network = problem.network[stream.network]
         for number, route in enumerate(price.routes):
             name = price.name if len(price.routes) == 1 else f"{price.name} #{number + 1}"
-            share = units.percent(route.fraction)
+            share = _share(route)
             for index, stage in enumerate(route.stages):
                 rows.append(
                     (
@@ -222,26 +223,45 @@ def stages(problem: Problem, evaluation: Evaluation) -> None:
                         layer_names(network, stage.first, stage.stop),
                         _moved(stage.transfers),
                         units.seconds(math.fsum(t.seconds for t in stage.transfers)),
+                        *_waited(problem, stage.transfers, stage.wait_seconds),
                         units.seconds(stage.seconds),
                     )
                 )
             if route.returned:
                 seconds = math.fsum(t.seconds for t in route.returned)
                 back = _moved(route.returned)
-                rows.append(("", "", stream.origin, "results", back, units.seconds(seconds), ""))
+                waited = _waited(problem, route.returned, 0.0)
+                rows.append(
+                    ("", "", stream.origin, "results", back, units.seconds(seconds), *waited, "")
+                )
+    waits = (">wait",) if waits_matter(problem) else ()
     show(
-        "Stages",
-        ("stream", "?>share", "device", "layers", "?arrives", ">transfer", ">compute"),
+        "Stages (predicted)",
+        ("stream", "?>share", "device", "layers", "?arrives", ">transfer", *waits, ">compute"),
         rows,
     )
     _streams(problem, evaluation)
 
 
+def waits_matter(problem: Problem) -> bool:
+    """Whether requests wait in queues."""
+    return problem.waiting != "none"
+
+
+def _waited(problem: Problem, transfers: Sequence[Transfer], stage: float) -> tuple[str, ...]:
+    """Return the cell for the waits of a stage and of what arrives for it, where any waits."""
+    if not waits_matter(problem):
+        return ()
+    return (units.seconds(math.fsum([stage, *(t.wait_seconds for t in transfers)])),)
+
+
+def _share(route: RoutePrice) -> str:
+    batch = f" in batches of {route.batch}" if route.batch > 1 else ""
+    return units.percent(route.fraction) + batch
+
+
 MOST_STAGES = 60
 """Above so many stages in all, tables sum up by device."""
-LEAST_SHARE = 1e-4
-"""Links that are busy for less of the time are counted, not listed."""
-_MOST_LINKS = 20
 
 
 def _by_device(problem: Problem, evaluation: Evaluation, count: int) -> None:
@@ -255,7 +275,7 @@ def _by_device(problem: Problem, evaluation: Evaluation, count: int) -> None:
                 rows.append(
                     (
                         name if index == 0 else "",
-                        units.percent(route.fraction) if index == 0 else "",
+                        _share(route) if index == 0 else "",
                         device,
                         sum(stage.stop - stage.first for stage in here),
                         len(here),
@@ -272,8 +292,11 @@ def _by_device(problem: Problem, evaluation: Evaluation, count: int) -> None:
 
 
 def _streams(problem: Problem, evaluation: Evaluation) -> None:
+    if waits_matter(problem):
+        _waiting_streams(problem, evaluation)
+        return
     show(
-        "Streams",
+        "Streams (predicted)",
         ("stream", "?network", "?origin", "?>rate", ">latency", ">deadline", ">energy", ">cost"),
         (
             (
@@ -291,92 +314,62 @@ def _streams(problem: Problem, evaluation: Evaluation) -> None:
     )
 
 
-def loads(problem: Problem, evaluation: Evaluation) -> None:
-    """Print what a plan asks of devices and links."""
-    period = _period_matters(problem)
-    moving = _moving(evaluation)
+def _waiting_streams(problem: Problem, evaluation: Evaluation) -> None:
+    """Print streams whose requests wait, and what is left until each deadline."""
     show(
-        "Devices",
+        "Streams (predicted)",
         (
-            *("device", "?tier", "?zone", ">busy"),
-            *((">period",) if period else ()),
-            *(">memory", ">limit", ">power"),
+            *("stream", "??network", "?origin", "?>rate", ">latency", ">wait", "waits are"),
+            *("?>p95", "?>p99", "?>energy", "?>cost"),
         ),
         (
             (
-                load.name,
-                problem.device[load.name].tier,
-                problem.device[load.name].zone,
-                _busy(load, moving),
-                *((units.seconds(load.period_seconds),) if period else ()),
-                units.size(load.memory_bytes),
-                units.limit(units.size, problem.device[load.name].memory_bytes),
-                units.watts(load.watts),
+                price.name,
+                problem.stream[price.name].network,
+                problem.stream[price.name].origin,
+                f"{problem.stream[price.name].rate_per_second:.4g} /s",
+                units.seconds(price.latency_seconds),
+                units.seconds(price.wait_seconds),
+                price.basis,
+                *(units.seconds(dict(price.tails).get(p)) for p in (0.95, 0.99)),
+                units.joules(price.energy_joules),
+                units.dollars(price.cost_dollars),
             )
-            for load in evaluation.devices
+            for price in evaluation.streams
         ),
+        footer=_percentile_note(evaluation),
     )
-    _links(evaluation, period=period)
-
-
-def _busy(load: DeviceLoad, moving: Set[str]) -> str:
-    """Return the busy share of a device; without layers it is off, or sends and receives."""
-    if load.on or load.utilisation:
-        return units.percent(load.utilisation)
-    return "transfers only" if load.name in moving else "off"
-
-
-def _moving(evaluation: Evaluation) -> Set[str]:
-    """Return the devices that send or receive something."""
-    transfers = [
-        transfer
+    rows = [
+        (
+            price.name,
+            deadline.statistic,
+            units.seconds(deadline.value_seconds),
+            units.seconds(deadline.limit_seconds),
+            units.seconds(deadline.slack_seconds),
+            deadline.basis,
+        )
         for price in evaluation.streams
-        for route in price.routes
-        for moved in (*(stage.transfers for stage in route.stages), route.returned)
-        for transfer in moved
-        if transfer.bytes
+        for deadline in price.deadlines
     ]
-    return {transfer.source for transfer in transfers} | {t.target for t in transfers}
+    if rows:
+        show(
+            "Deadlines (predicted)",
+            ("stream", "of", ">predicted", ">deadline", ">slack", "prediction is"),
+            rows,
+        )
 
 
-def _links(evaluation: Evaluation, *, period: bool) -> None:
-    used = [load for load in evaluation.links if load.utilisation or load.bytes_per_second]
-    loaded = [
-        load
-        for load in used
-        if load.utilisation >= LEAST_SHARE
-        or (period and load.period_seconds >= LEAST_SHARE * evaluation.period_seconds > 0)
-    ]
-    loaded.sort(key=lambda load: -(load.period_seconds if period else load.utilisation))
-    notes = []
-    if (more := len(loaded) - _MOST_LINKS) > 0:
-        notes.append(f"{more} less loaded")
-    if quiet := len(used) - len(loaded):
-        notes.append(f"{quiet} busy for less than {units.percent(LEAST_SHARE)} of the time")
-    footer = ", ".join(notes)
-    if not loaded:
-        if quiet:
-            say(f"Links in use: {footer}; --json lists them\n")
-        return
-    show(
-        "Links in use",
-        ("link", ">busy", *((">period",) if period else ()), ">traffic"),
-        (
-            (
-                load.name,
-                units.percent(load.utilisation),
-                *((units.seconds(load.period_seconds),) if period else ()),
-                units.bandwidth(load.bytes_per_second),
-            )
-            for load in loaded[:_MOST_LINKS]
-        ),
-        footer=f"and {footer}; --json lists them." if footer else "",
-    )
+def _percentile_note(evaluation: Evaluation) -> str:
+    """Say what the percentiles are."""
+    if all(price.basis == "exact" for price in evaluation.streams):
+        return "p95 and p99 are upper bounds."
+    return "p95 and p99 are upper bounds where waits are exact, else estimates; simulate tells."
 
 
 _LIMIT_UNITS: Mapping[str, Callable[[float | None], str]] = {
     "memory": units.size,
     "deadline": units.seconds,
+    "tail deadline": units.seconds,
     "device capacity": units.percent,
     "link capacity": units.percent,
     "device power": units.watts,
@@ -463,7 +456,7 @@ def totals(problem: Problem, evaluation: Evaluation) -> None:
     """Print the aggregated price of a plan."""
     per = "mean per request" if problem.objective.aggregate == "mean" else "sum over streams"
     facts(
-        f"Price ({per})",
+        f"Price ({per}, predicted)",
         {
             "latency": units.seconds(evaluation.latency_seconds),
             "energy": units.joules(evaluation.energy_joules),
