@@ -6,6 +6,7 @@ And waits rounded to levels, written from what levels mean and not from the prog
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, Protocol
 
-from edgeplan.model.evaluate import evaluate, route_price
+from edgeplan.model.evaluate import evaluate, route_price, with_tolerance
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.problem import Problem
 from edgeplan.model.queueing import Queue, QueueKey, Wait, Waits, queues, wait_factor
@@ -131,8 +132,13 @@ class Least:
 
 
 def least(problem: Problem, levels: Levels | None = None) -> Least:
-    """Price every plan."""
+    """Price every plan.
+
+    The waits are rounded to the levels of the problem that solvers search (`with_tolerance`): the
+    top level of a box is the cap.
+    """
     found = Least()
+    loose = with_tolerance(problem)
     for plan in whole_plans(problem):
         found.plans += 1
         price = price_with(problem, plan)
@@ -143,8 +149,7 @@ def least(problem: Problem, levels: Levels | None = None) -> Least:
         loaded = crowd(problem, plan)
         for side in ("plan", "bound"):
             waits = {
-                key: rounded_wait(problem, key, queue, levels, side)
-                for key, queue in loaded.items()
+                key: rounded_wait(loose, key, queue, levels, side) for key, queue in loaded.items()
             }
             price = price_with(problem, plan, waits)
             setattr(found, side, min(getattr(found, side), price))
@@ -179,6 +184,112 @@ def drawn_levels(problem: Problem, draw: Random) -> dict[str, dict[QueueKey, obj
         )
         decays[key] = tuple(reversed(near([queue.decay_per_second for queue in here])))
     return {"waits": waits, "boxes": boxes, "decays": decays}
+
+
+# --- fractions -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Routes of each stream, and how many parts of a whole each takes."""
+
+    problem: Problem
+    routes: tuple[tuple[Route, ...], ...]
+    shares: tuple[tuple[float, ...], ...]
+
+    def taken(self) -> dict[str, tuple[Route, ...]]:
+        """The routes with their fractions."""
+        return {
+            stream.name: tuple(
+                dataclasses.replace(route, fraction=share)
+                for route, share in zip(routes, shares, strict=True)
+            )
+            for stream, routes, shares in zip(
+                self.problem.streams, self.routes, self.shares, strict=True
+            )
+        }
+
+    def price(self) -> tuple[float, Plan | None]:
+        """The best with any numbers of replicas."""
+        found: tuple[float, Plan | None] = (math.inf, None)
+        for plan in counted(self.problem, self.taken()):
+            price = price_with(self.problem, plan)
+            if price < found[0]:
+                found = (price, plan)
+        return found
+
+    def neighbours(self, step: float) -> Iterator[Mixture]:
+        """Mixtures in which a stream's routes have a little more or less."""
+        for at, shares in enumerate(self.shares):
+            for one, other in itertools.permutations(range(len(shares)), 2):
+                moved = list(shares)
+                moved[one], moved[other] = moved[one] + step, moved[other] - step
+                if moved[other] > 1e-9:
+                    changed = (*self.shares[:at], tuple(moved), *self.shares[at + 1 :])
+                    yield dataclasses.replace(self, shares=changed)
+
+
+def simplex(parts: int, count: int) -> Iterator[tuple[float, ...]]:
+    """All ways to deal a whole of ``parts`` parts to ``count`` routes, none empty."""
+    for cuts in itertools.combinations(range(1, parts), count - 1):
+        edges = (0, *cuts, parts)
+        yield tuple((b - a) / parts for a, b in itertools.pairwise(edges))
+
+
+def mixtures(problem: Problem, parts: int) -> Iterator[Mixture]:
+    """Every plan in which streams are dealt in steps of 1/parts, each over as many as it may."""
+    options = []
+    for stream in problem.streams:
+        routes = list(batched_routes(problem, stream))
+        options.append(
+            [
+                (taken, shares)
+                for count in range(1, stream.route_limit + 1)
+                for taken in itertools.combinations(routes, count)
+                for shares in simplex(parts, count)
+            ]
+        )
+    for pick in itertools.product(*options):
+        yield Mixture(problem, tuple(taken for taken, _ in pick), tuple(s for _, s in pick))
+
+
+def count_mixtures(problem: Problem, parts: int) -> int:
+    """How many `mixtures` there are, at most, with numbers of replicas."""
+    total = math.prod(len(device.replica_range) for device in problem.devices)
+    for stream in problem.streams:
+        routes = len(list(batched_routes(problem, stream)))
+        total *= sum(
+            math.comb(routes, count) * math.comb(parts - 1, count - 1)
+            for count in range(1, stream.route_limit + 1)
+        )
+    return total
+
+
+def best_mixture(problem: Problem, parts: int, *, refined: int = 4) -> tuple[float, Plan | None]:
+    """The best of a simplex grid, the ``refined`` best routes of it with ever smaller steps."""
+    best: dict[tuple[tuple[Route, ...], ...], tuple[float, Mixture]] = {}
+    found: tuple[float, Plan | None] = (math.inf, None)
+    for mixture in mixtures(problem, parts):
+        price, plan = mixture.price()
+        if price < found[0]:
+            found = (price, plan)
+        if price < best.get(mixture.routes, (math.inf, mixture))[0]:
+            best[mixture.routes] = (price, mixture)
+    for price, mixture in sorted(best.values(), key=lambda pair: pair[0])[:refined]:
+        step = 1 / parts / 2
+        least_price, least_mixture = price, mixture
+        while step > 1e-4:
+            tried = [(m.price(), m) for m in least_mixture.neighbours(step)]
+            (candidate, plan), near = min(
+                tried, key=lambda pair: pair[0][0], default=((math.inf, None), least_mixture)
+            )
+            if candidate < least_price:
+                least_price, least_mixture = candidate, near
+                if candidate < found[0]:
+                    found = (candidate, plan)
+            else:
+                step /= 2
+    return found
 
 
 FEATURES = {
