@@ -1,0 +1,1 @@
+"""The exact solver for problems under load: queues, replicas, batches."""
