@@ -9,9 +9,9 @@ import pytest
 
 from edgeplan.instances.generators.loaded import random_loaded_problem
 from edgeplan.model.evaluate import evaluate
-from edgeplan.model.network import Layer, LayerCosts, Network
+from edgeplan.model.network import LayerCosts
 from edgeplan.model.plan import Plan, Route, whole
-from edgeplan.model.problem import Device, Link, Objective, Problem, Stream, TailDeadline
+from edgeplan.model.problem import TailDeadline
 from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.result import Stop
 from edgeplan.solvers.route_lists import (
@@ -20,44 +20,8 @@ from edgeplan.solvers.route_lists import (
     count_replicas,
     enumerate_routes,
 )
+from tests.conformance.load_cases import FULL, build
 from tests.conformance.load_oracle import least, whole_plans
-
-
-def build(
-    *,
-    rates=(0.5,),
-    o=None,
-    c=None,
-    cv2=1.0,
-    cost=0.0,
-    batches=None,
-    objective=None,
-    **stream,
-):
-    """One layer: 1 s on o, 1/4 s on c, exponential; links without time or load. Streams from o."""
-    network = Network(
-        "n",
-        (Layer(name="l", activation_bytes=8),),
-        (),
-        {
-            "o": LayerCosts(seconds=(1.0,), cv2=cv2, batches=batches or {}),
-            "c": LayerCosts(seconds=(0.25,), cv2=cv2),
-        },
-    )
-    return Problem(
-        networks=(network,),
-        devices=(Device(name="o", **(o or {})), Device(name="c", **(c or {}))),
-        links=tuple(
-            Link(source=a, target=b, bytes_per_second=math.inf, latency_seconds=delay)
-            for a, b, delay in (("o", "c", 1.0), ("c", "o", 0.0))
-        ),
-        streams=tuple(
-            Stream(name=f"s{i}", network="n", origin="o", rate_per_second=rate, **stream)
-            for i, rate in enumerate(rates)
-        ),
-        objective=objective or Objective(cost=cost),
-        waiting="mg1",
-    )
 
 
 def solved(problem):
@@ -71,28 +35,6 @@ def solved(problem):
     return result
 
 
-def test_waiting_sends_one_stream_away():
-    """Unloaded o is best (1 s against 1 + 1/4 s). At 0.4/s both there: ρ = .8, 1/(1 − .8) = 5 s.
-
-    One there: 1/(1 − .4) = 5/3 s; the other at c: 1 + .25/(1 − .1) = 23/18 s. Both at c:
-    1 + .25/(1 − .2) = 21/16 s each, which is less than (5/3 + 23/18)/2 = 53/36.
-    """
-    problem = build(rates=(0.4, 0.4))
-    result = solved(problem)
-    assert result.plan == whole(problem, {"s0": "c", "s1": "c"})
-    assert result.claimed_objective == pytest.approx(21 / 16, rel=1e-12)
-    # Pinned: one of them at o.
-    one = dataclasses.replace(
-        problem,
-        streams=(
-            problem.streams[0],
-            dataclasses.replace(problem.streams[1], deadline_seconds=1.3),
-        ),
-    )
-    # c alone: 23/18 = 1.278 s in time, with the other 21/16 = 1.3125 s late.
-    assert solved(one).claimed_objective == pytest.approx(53 / 36, rel=1e-12)
-
-
 def test_a_copy_is_taken_while_it_pays():
     """c with n copies at a price p per copy and second: 1 + .25/(1 − .5/n) + n p / 2."""
     waits = {n: 1 + 0.25 / (1 - 0.5 / n) for n in (1, 2, 3)}
@@ -100,7 +42,7 @@ def test_a_copy_is_taken_while_it_pays():
         problem = build(
             rates=(2.0,),
             c={"max_replicas": 3, "dollars_per_hour": 3600 * price},
-            o={"utilisation_cap": 0.1},
+            o=FULL,
             cost=1.0,
         )
         result = solved(problem)
@@ -112,9 +54,7 @@ def test_a_copy_is_taken_while_it_pays():
 def test_a_limit_wants_more_copies_than_the_price():
     """Copies cost more than they save, but the deadline needs two; money for three is not there."""
     money = {"max_replicas": 3, "dollars_per_hour": 3600.0}
-    problem = build(
-        rates=(2.0,), c=money, o={"utilisation_cap": 0.1}, cost=1.0, deadline_seconds=1.4
-    )
+    problem = build(rates=(2.0,), c=money, o=FULL, cost=1.0, deadline_seconds=1.4)
     assert solved(problem).plan.replicas == {"c": 2}
     poor = dataclasses.replace(
         problem, budgets=dataclasses.replace(problem.budgets, dollars_per_hour=3600.0)
@@ -130,20 +70,11 @@ def test_copies_of_devices_that_are_off_do_not_matter():
     assert count_plans(problem) == 2 * 39
 
 
-def test_one_queue_for_two_copies():
-    """M/M/2 at ρ = 1/2: C = 1/3, and the wait 1/3 · 1/(2 − 1) s."""
-    for dispatch, wait in (("shared", 1 / 3), ("random", 1.0)):
-        problem = build(
-            rates=(1.0,), o={"replicas": 2, "dispatch": dispatch}, c={"utilisation_cap": 0.1}
-        )
-        assert solved(problem).claimed_objective == pytest.approx(1.0 + wait, rel=1e-12)
-
-
 def test_a_batch_carries_what_single_requests_cannot():
     """Jobs of 4 take 2 s: at 1/s ρ = 1/2, fill 3/2 s, c_a² = 1/4, wait 2 · (1/4) / 2 s."""
     problem = build(
         rates=(1.0,),
-        c={"utilisation_cap": 0.1},
+        c=FULL,
         batches={2: LayerCosts(seconds=(1.9,)), 4: LayerCosts(seconds=(2.0,))},
         max_batch=4,
     )
@@ -159,17 +90,11 @@ def test_a_batch_carries_what_single_requests_cannot():
     room = build(
         rates=(1.0,),
         o={"memory_bytes": 31.0},
-        c={"utilisation_cap": 0.1},
+        c=FULL,
         batches={4: LayerCosts(seconds=(2.0,))},
         max_batch=4,
     )
     assert solved(room).infeasible  # four activations of 8 B
-
-
-def test_bursts_count():
-    """c_a² = 3 and c_s² = 1: twice the wait of M/M/1; at o 1 + 2 · .5 / .5 s."""
-    problem = build(rates=(0.5,), arrival_cv2=3.0, c={"utilisation_cap": 0.01})
-    assert solved(problem).claimed_objective == pytest.approx(3.0)
 
 
 def test_a_percentile_that_only_the_dearer_device_holds():
@@ -188,26 +113,6 @@ def test_a_percentile_that_only_the_dearer_device_holds():
         assert result.infeasible == (device is None)
         if device:
             assert result.plan == whole(tight, {"s0": device})
-
-
-def test_energy_of_waiting_is_within_the_power_budget():
-    """At .5/s and 1 W: .5 W active, and in the queue idle .5/s · (1/(1 − .5) − 1) s · 1 W."""
-    problem = build(
-        rates=(0.5,),
-        o={"active_watts": 1.0, "idle_watts": 1.0, "power_budget_watts": 1.0},
-        c={"utilisation_cap": 0.1},
-        waits=True,
-    )
-    assert not solved(problem).infeasible
-    (device, other) = problem.devices
-    tight = dataclasses.replace(
-        problem, devices=(dataclasses.replace(device, power_budget_watts=0.999), other)
-    )
-    assert solved(tight).infeasible
-
-
-def test_too_much_load_is_infeasible():
-    assert solved(build(rates=(0.9, 3.9), c={"utilisation_cap": 0.9})).infeasible
 
 
 def test_split_streams_and_too_many_counts_are_refused():
@@ -235,7 +140,7 @@ def test_batches_are_routes():
 
 
 def test_a_start_with_copies_is_kept():
-    problem = build(rates=(2.0,), c={"max_replicas": 3}, o={"utilisation_cap": 0.1})
+    problem = build(rates=(2.0,), c={"max_replicas": 3}, o=FULL)
     best = solved(problem)
     assert best.plan.replicas == {"c": 3}
     assert Enumerator().solve(problem, start=best.plan).plan == best.plan
