@@ -54,7 +54,13 @@ def program_at(
         problem,
         routes,
         tuple(states(problem, key, levels) for key in routes.queues),
-        tuple(decays(problem, key, levels) if tailed else () for key in routes.queues),
+        tuple(
+            # Without a level the bound program has nothing to charge.
+            decays(problem, key, levels)
+            if tailed and (side == "plan" or key in levels.decays)
+            else ()
+            for key in routes.queues
+        ),
         side,
         unit,
         steep,

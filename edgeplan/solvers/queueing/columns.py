@@ -35,7 +35,7 @@ from edgeplan.solvers.route_costs import route_dollars, route_objective
 from edgeplan.solvers.route_lists import enumerate_routes
 from edgeplan.solvers.watch import Watch
 
-MOST_COMPARED = 4000
+MOST_COMPARED = 600
 """Routes of a stream among which dominated ones are looked for."""
 
 

@@ -1,0 +1,474 @@
+"""Queues, replicas and batches: the bound program refined until a plan's price meets it.
+
+The solver keeps two things: the best plan, priced by the evaluator, and a bound. A local search
+finds plans; the *bound program* (waits rounded down to levels) gives the bound and hints at
+plans. Where its solution pays too little for its waits, its levels are split there. First the
+relaxation without whole numbers is driven close to its limit in this way, with the routes that
+matter priced in; its reduced costs then leave out what no plan that is good enough can use, and
+HiGHS solves the rest as it stands.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from edgeplan.model.certificate import Certificate
+from edgeplan.model.evaluate import evaluate, with_tolerance
+from edgeplan.model.formulation.queueing import WHOLE, Columns, Levels, Program, states
+from edgeplan.model.formulation.queueing.sets import Floats, Ints
+from edgeplan.model.plan import Plan
+from edgeplan.model.problem import Problem
+from edgeplan.model.queueing import QueueKey, visits
+from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
+from edgeplan.solvers.queueing.at_levels import program_at, unit_of
+from edgeplan.solvers.queueing.columns import columns
+from edgeplan.solvers.queueing.descent import Descent
+from edgeplan.solvers.queueing.highs_run import Clock, Outcome, Relaxation, relax, solve
+from edgeplan.solvers.queueing.plans import plan_from, plan_of, values_of
+from edgeplan.solvers.queueing.prices import Steepness
+from edgeplan.solvers.queueing.pricing import own_scores, scores
+from edgeplan.solvers.queueing.refinement import around_plan, first_levels, where_rounded
+from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
+from edgeplan.solvers.route_lists import count_routes
+from edgeplan.solvers.watch import EndedError, Watch
+
+FIRST_ROUTES = 10
+"""Routes of a group in the first relaxation."""
+PRICED_IN = 5
+"""Routes of a group that are priced in at a time."""
+SEARCH_SHARE = 0.15
+"""Share of the time limit for the local search before the first bound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queueing:
+    """The program of queues and routes, by HiGHS.
+
+    Parameters
+    ----------
+    time_limit
+        Seconds of wall time; ``None`` for none.
+    gap
+        Relative gap between plan and bound at which the plan counts as optimal.
+    threads
+        Threads of HiGHS.
+    seed
+        Of HiGHS and of the local search.
+    route_limit
+        Most routes of all streams together that it will price and hold.
+    rounds
+        Most times that levels are refined.
+    search_seconds
+        Longest local search before the first bound.
+
+    Notes
+    -----
+    Columns are whole routes (paths of stages), so that any DAG of layers is covered. Levels:
+    piecewise constant relaxation of the Pollaczek–Khinchine wait, adaptively refined as by
+    Boland, Hewitt, Marshall and Savelsbergh (Operations Research 65, 2017, dynamic
+    discretisation).
+    """
+
+    name: ClassVar[str] = "queueing"
+
+    time_limit: float | None = None
+    gap: float = 1e-6
+    threads: int = 1
+    seed: int = 0
+    route_limit: int = 200_000
+    rounds: int = 60
+    search_seconds: float = 4.0
+
+    @classmethod
+    def availability(cls) -> Availability:
+        """Say whether highspy is installed."""
+        there = importlib.util.find_spec("highspy") is not None
+        return Availability(
+            available=there,
+            version=importlib.metadata.version("highspy") if there else "",
+            install="pip install 'highspy>=1.15.1'",
+        )
+
+    def unsupported(self, problem: Problem) -> tuple[str, ...]:
+        """Return the reasons why this problem is not for it: too many routes; else empty."""
+        total = sum(
+            count_routes(problem, stream) * len(problem.batch_sizes(stream))
+            for stream in problem.streams
+        )
+        if total <= self.route_limit:
+            return ()
+        return (
+            f"there are up to {total:.3g} routes, more than the limit of {self.route_limit:,}: "
+            "use fewer cuts, pins or bans to forbid routes, or raise route_limit",
+        )
+
+    def solve(
+        self,
+        problem: Problem,
+        *,
+        start: Plan | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> SolverResult:
+        """Solve a problem.
+
+        Parameters
+        ----------
+        problem
+            What is to be planned.
+        start
+            A plan to begin from; it counts if it is feasible.
+        on_progress
+            Called in the calling thread with incumbents and bounds.
+        stop
+            Setting it ends the run with what it has.
+
+        Returns
+        -------
+        SolverResult
+            With a bound that HiGHS claims; the price of its plan is the evaluator's.
+        """
+        began = time.monotonic()
+        ends = math.inf if self.time_limit is None else began + self.time_limit
+        solver = f"queueing (highs {importlib.metadata.version('highspy')})"
+        run = _Run(self, problem, Clock(ends, stop or threading.Event()), began, on_progress)
+        if reasons := self.unsupported(problem):
+            why, infeasible = Stop.FAILED, False
+            run.message = "not supported: " + "; ".join(reasons)
+        else:
+            try:
+                why, infeasible = run.work(start)
+            except EndedError as ended:
+                why, infeasible = ended.stop, False
+            except KeyboardInterrupt:
+                why, infeasible = Stop.INTERRUPTED, False
+        bound = run.bound if math.isfinite(run.bound) else None
+        claims = infeasible or bound is not None
+        return SolverResult(
+            stop=why,
+            plan=run.plan,
+            claimed_objective=run.price if run.plan is not None else None,
+            bound=bound,
+            infeasible=infeasible,
+            certificate=self._certificate(problem, run) if claims else None,
+            solver=solver,
+            seconds=time.monotonic() - began,
+            message=run.message,
+        )
+
+    def _certificate(self, problem: Problem, run: _Run) -> Certificate:
+        routes = max(stream.route_limit for stream in problem.streams)
+        plural = "route" if routes == 1 else "routes"
+        count = sum(len(levels) for levels in run.levels.waits.values())
+        level = (
+            f"; waits rounded down to {count} levels of {len(run.levels.waits)} queues"
+            if problem.waiting != "none"
+            else ""
+        )
+        return Certificate(
+            basis="claimed",
+            witnesses=(f"highs {importlib.metadata.version('highspy')}",),
+            bounded=f"these profiles and their cuts, at most {routes} {plural} per stream{level}",
+            tolerances=(
+                ("relative gap", self.gap),
+                ("feasibility", FEASIBILITY_TOLERANCE),
+                ("integrality", FEASIBILITY_TOLERANCE),
+            ),
+        )
+
+
+@dataclass
+class _Run:
+    """One run: the best plan, the bound, and what is known of routes and levels."""
+
+    options: Queueing
+    problem: Problem
+    clock: Clock
+    began: float
+    on_progress: Callable[[Progress], None] | None
+    plan: Plan | None = None
+    price: float = math.inf
+    bound: float = -math.inf
+    levels: Levels = field(default_factory=Levels)
+    message: str = ""
+
+    def work(self, start: Plan | None) -> tuple[Stop, bool]:
+        """Search; return why it stopped, and whether there is no plan."""
+        self.searched = with_tolerance(self.problem)
+        self.clock.tell = self._told
+        watch = Watch(self.options.time_limit, self.clock.stop, began=self.began_on_watch())
+        if start is not None:
+            self.offer(start)
+        self.routes = columns(self.searched, watch)
+        routes = self.routes
+        for g, group in enumerate(routes.groups):
+            if not (routes.group == g).any():
+                self.message = f"stream '{group.streams[0][:80]}' has no route that can run in time"
+                return Stop.COMPLETED, self.plan is None
+        self.unit = unit_of(routes)
+        self.steepness = Steepness(self.searched, routes)
+        self.rng = np.random.default_rng(self.options.seed)
+        self.descent: Descent | None = None
+        if (routes.kind == WHOLE).all():
+            self.local_search(start)
+        self.raise_bound(self.floor())
+        if self.closed():
+            return Stop.COMPLETED, False
+        allowed = self.options.gap * abs(self.price) if self.plan is not None else math.inf
+        self.levels = first_levels(self.searched, self.plan, self.wait_prices(), allowed)
+        return self.refine()
+
+    def began_on_watch(self) -> float:
+        """Return when the run began, on the clock of `Watch`."""
+        return time.perf_counter() - (time.monotonic() - self.began)
+
+    # -- plans ------------------------------------------------------------------
+
+    def offer(self, plan: Plan) -> bool:
+        """Take a plan if the evaluator finds it feasible and cheaper; say whether it is feasible."""
+        found = evaluate(self.problem, plan)
+        if found.feasible and found.objective < self.price:
+            self.plan, self.price = plan, found.objective
+            self.report()
+        return found.feasible
+
+    def local_search(self, start: Plan | None) -> None:
+        """Look for plans around the cheapest routes and the plan to begin from."""
+        limit = self.options.search_seconds
+        if self.options.time_limit is not None:
+            limit = min(limit, SEARCH_SHARE * self.options.time_limit)
+        self.descent = Descent(
+            self.searched,
+            self.routes,
+            self.rng,
+            time.monotonic() + limit,
+            lambda: self.clock.over is not None,
+        )
+        spot = self.descent.first()
+        spot = self.descent.improve(spot, 0)
+        self.offer(self._plan_at(spot))
+        spot = self.descent.improve(spot, 400 if len(self.routes) > 60 else 20)
+        self.spot = spot
+        self.offer(self._plan_at(spot))
+
+    def _plan_at(self, spot: object) -> Plan:
+        assert self.descent is not None
+        values, replicas = self.descent.route_values(spot)  # type: ignore[arg-type]
+        return plan_from(self.problem, self.routes, values, replicas)
+
+    def improve(self, plan: Plan, seconds: float) -> None:
+        """Take a plan, or what a local search makes of it."""
+        self.offer(plan)
+
+    # -- bounds ------------------------------------------------------------------
+
+    def raise_bound(self, bound: float | None) -> None:
+        """Take a higher bound."""
+        if bound is not None and bound > self.bound:
+            self.bound = min(bound, self.price)
+            self.report()
+
+    def floor(self) -> float:
+        """Return the price of every stream's cheapest route without waits."""
+        routes = self.routes
+        return math.fsum(
+            float(size) * float(routes.objective[routes.group == g].min())
+            for g, size in enumerate(routes.sizes)
+        )
+
+    def closed(self) -> bool:
+        """Whether plan and bound are close enough."""
+        return self.plan is not None and self.price - self.bound <= self.options.gap * abs(
+            self.price
+        )
+
+    def wait_prices(self) -> dict[QueueKey, float]:
+        """Return the price of a second of waiting at each queue of the plan."""
+        if self.plan is None:
+            return {}
+        values = values_of(self.problem, self.routes, self.plan)
+        if values is None:
+            return {}
+        routes = self.routes
+        price = routes.wait_price[routes.group[routes.column]] * routes.visits
+        total = np.bincount(
+            routes.queue, weights=price * values[routes.column], minlength=len(routes.queues)
+        )
+        return dict(zip(routes.queues, total.tolist(), strict=True))
+
+    def target(self) -> float:
+        """Return the bound that closes the gap; ``inf`` without a plan."""
+        if self.plan is None:
+            return math.inf
+        return self.price - 0.9 * self.options.gap * abs(self.price)
+
+    def program(self, routes: Columns) -> Program:
+        """Build the bound program of the levels of the moment."""
+        steep = {}
+        if self.problem.waiting != "none":
+            for q, key in enumerate(self.routes.queues):
+                for k, state in enumerate(states(self.searched, key, self.levels)):
+                    steep[q, k] = self.steepness(q, state)
+        return program_at(
+            self.searched, routes, self.levels, "bound", unit=self.unit, steep=steep
+        )
+
+    def refine(self) -> tuple[Stop, bool]:
+        """Solve bound programs, with finer and finer levels, until the gap is closed."""
+        close = 0.01
+        for number in range(self.options.rounds):
+            if (why := self.clock.over) is not None:
+                return why, False
+            chosen = self.relaxed() if self.large() else np.arange(len(self.routes))
+            if self.closed():
+                return Stop.COMPLETED, False
+            if (why := self.clock.over) is not None:
+                return why, False
+            routes = self.routes.take(chosen)
+            program = self.program(routes)
+            outcome = self.run(program, routes)
+            self.message = outcome.message
+            if outcome.infeasible:
+                if len(chosen) < len(self.routes):
+                    # Every plan that is left out costs at least the target.
+                    self.raise_bound(self.target())
+                    return Stop.COMPLETED, False
+                return self.nothing(program)
+            if outcome.bound is not None:
+                self.raise_bound(min(outcome.bound, self.target()))
+            if outcome.x is not None:
+                plan = plan_of(self.problem, program, outcome.x)
+                self.improve(plan, 1.0)
+            if self.closed():
+                return Stop.COMPLETED, False
+            if outcome.stop is not Stop.COMPLETED:
+                return outcome.stop, False
+            if outcome.x is None:
+                return Stop.FAILED, False
+            before = self.levels
+            self.levels = around_plan(self.searched, plan, self.levels, close)
+            if self.levels == before:
+                close /= 10
+                self.levels = around_plan(self.searched, plan, self.levels, close)
+            close = max(close / 2, self.options.gap / 4)
+            if self.levels == before:
+                return Stop.WORK_LIMIT, False
+        return Stop.WORK_LIMIT, False
+
+    def run(self, program: Program, routes: Columns, *, presolve: bool = True) -> Outcome:
+        """Solve a bound program."""
+        gap = min(max(self.options.gap / 4, 1e-9), 1e-3)
+        return solve(
+            program,
+            self.clock,
+            gap=gap,
+            threads=self.options.threads,
+            seed=self.options.seed,
+            enough=self.target(),
+            presolve=presolve,
+        )
+
+    def nothing(self, program: Program) -> tuple[Stop, bool]:
+        """Check a claim that there is no plan: with presolve off, and by the plans known."""
+        if self.plan is not None:
+            self.message = "HiGHS claims that no plan exists, but one is known"
+            return Stop.FAILED, False
+        again = self.run(program, program.variables.sets.columns, presolve=False)
+        if again.infeasible:
+            self.message = "infeasible with presolve and without"
+            return Stop.COMPLETED, True
+        if again.stop is Stop.COMPLETED:
+            self.message = "HiGHS claimed that no plan exists, and found one with presolve off"
+            return Stop.FAILED, False
+        return again.stop, False
+
+    def large(self) -> bool:
+        """Whether the relaxation is worth its time."""
+        return self.plan is not None and len(self.routes) > 60
+
+    # -- the relaxation ------------------------------------------------------------------
+
+    def relaxed(self) -> Ints:
+        """Refine levels by the relaxation; return the routes that a better plan may use."""
+        active = self._first_routes()
+        last = -math.inf
+        while True:
+            program, relaxation, active = self._priced(active)
+            if relaxation is None:
+                return np.arange(len(self.routes))
+            value = relaxation.value * self.unit
+            self.raise_bound(min(value, self.target()))
+            if self.closed() or self.clock.over is not None:
+                return active
+            target = self.target()
+            allowed = max(0.1 * (target - value), 0.05 * self.options.gap * self.price) / max(
+                len(self.problem.devices), 1
+            )
+            levels, unpaid = where_rounded(program, relaxation.x, self.levels, allowed)
+            slow = value - last < 0.03 * (target - value)
+            last = value
+            if levels == self.levels or slow or unpaid < 0.15 * self.options.gap * self.price:
+                return self._kept(program, relaxation, active)
+            self.levels = levels
+
+    def _first_routes(self) -> Ints:
+        if self.descent is not None:
+            among = self.descent.candidates(self.spot)
+            return among
+        return np.arange(len(self.routes))
+
+    def _priced(self, active: Ints) -> tuple[Program, Relaxation | None, Ints]:
+        """Solve the relaxation with all routes that have a negative reduced cost priced in."""
+        while True:
+            routes = self.routes.take(active)
+            program = self.program(routes)
+            relaxation = relax(program, self.clock, threads=self.options.threads)
+            if relaxation is None or not math.isfinite(relaxation.value):
+                return program, None, active
+            rest = np.setdiff1d(np.arange(len(self.routes)), active)
+            if not len(rest):
+                return program, relaxation, active
+            score = scores(program, relaxation, self.routes.take(rest))
+            self.left = (rest, score)
+            low = rest[score < -1e-7]
+            if not len(low):
+                return program, relaxation, active
+            order = np.lexsort((score[score < -1e-7], self.routes.group[low]))
+            low = low[order]
+            group = self.routes.group[low]
+            first = np.searchsorted(group, group)
+            active = np.union1d(active, low[np.arange(len(low)) - first < PRICED_IN])
+
+    def _kept(self, program: Program, relaxation: Relaxation, active: Ints) -> Ints:
+        """Return the routes with which a plan may cost less than the target."""
+        room = self.target() / self.unit - relaxation.value + 1e-9
+        own = own_scores(program, relaxation)
+        rest, score = getattr(self, "left", (np.zeros(0, np.int64), np.zeros(0)))
+        rest, score = (rest, score) if len(active) < len(self.routes) else (rest[:0], score[:0])
+        return np.union1d(active[own <= room], rest[score <= room])
+
+    # -- telling ------------------------------------------------------------------
+
+    def report(self) -> None:
+        """Tell of the plan and the bound."""
+        if self.on_progress is not None:
+            self.on_progress(
+                Progress(
+                    seconds=time.monotonic() - self.began,
+                    incumbent=self.price if self.plan is not None else None,
+                    bound=self.bound if math.isfinite(self.bound) else None,
+                )
+            )
+
+    def _told(self, _: float | None, bound: float | None) -> None:
+        if bound is not None and math.isfinite(self.target()):
+            self.raise_bound(min(bound, self.target()))
