@@ -179,10 +179,7 @@ CASES = {
         lambda: build(rates=(1.5,), at_c=1.0, away=0.0, splittable=True),
         4.0,
     ),
-    # 1/(1 − x) + … : with 1/s there, c empty and 1 s away, all of it at c: 1 + .25/.75.
-    "a split that does not pay": (
-        lambda: build(rates=(1.0,), splittable=True, o=FULL),
-        1 + 1 / 3,
-    ),
+    # All at o 1/(1 − .5) s; the last request there costs 1/(1 − .5)² = 4 s, at c 10.25 s.
+    "a split that does not pay": (lambda: build(away=10.0, splittable=True), 2.0),
 }
 """How to make the problem, and its optimum (None: no plan exists)."""
