@@ -32,6 +32,7 @@ from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
 from edgeplan.solvers.queueing.at_levels import program_at, unit_of
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.queueing.descent import Descent
+from edgeplan.solvers.queueing.fractions import shifted
 from edgeplan.solvers.queueing.highs_run import Clock, Outcome, Relaxation, relax, solve
 from edgeplan.solvers.queueing.plans import plan_from, plan_of, values_of
 from edgeplan.solvers.queueing.prices import Steepness
@@ -208,6 +209,8 @@ class _Run:
         watch = Watch(self.options.time_limit, self.clock.stop, began=self.began_on_watch())
         if start is not None:
             self.offer(start)
+        if (why := self.clock.over) is not None:
+            return why, False
         self.routes = columns(self.searched, watch)
         routes = self.routes
         for g, group in enumerate(routes.groups):
@@ -265,9 +268,12 @@ class _Run:
         values, replicas = self.descent.route_values(spot)  # type: ignore[arg-type]
         return plan_from(self.problem, self.routes, values, replicas)
 
-    def improve(self, plan: Plan, seconds: float) -> None:
-        """Take a plan, or what a local search makes of it."""
+    def improve(self, plan: Plan) -> Plan:
+        """Take a plan with its fractions shifted for the better; return it."""
+        if any(len(routes) > 1 for routes in plan.routes.values()):
+            plan = shifted(self.problem, plan, lambda: self.clock.over is not None)
         self.offer(plan)
+        return plan
 
     # -- bounds ------------------------------------------------------------------
 
@@ -347,7 +353,7 @@ class _Run:
                 self.raise_bound(min(outcome.bound, self.target()))
             if outcome.x is not None:
                 plan = plan_of(self.problem, program, outcome.x)
-                self.improve(plan, 1.0)
+                better = self.improve(plan)
             if self.closed():
                 return Stop.COMPLETED, False
             if outcome.stop is not Stop.COMPLETED:
@@ -355,7 +361,12 @@ class _Run:
             if outcome.x is None:
                 return Stop.FAILED, False
             before = self.levels
+            if self.plan is not None:
+                allowed = self.options.gap * abs(self.price) / (4 * len(self.problem.devices))
+                self.levels, _ = where_rounded(program, outcome.x, self.levels, allowed)
             self.levels = around_plan(self.searched, plan, self.levels, close)
+            if better is not plan:
+                self.levels = around_plan(self.searched, better, self.levels, close)
             if self.levels == before:
                 close /= 10
                 self.levels = around_plan(self.searched, plan, self.levels, close)
