@@ -24,10 +24,10 @@ import numpy as np
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.evaluate import evaluate, with_tolerance
 from edgeplan.model.formulation.queueing import WHOLE, Columns, Levels, Program, states
-from edgeplan.model.formulation.queueing.sets import Floats, Ints
+from edgeplan.model.formulation.queueing.sets import Ints
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.model.queueing import QueueKey, visits
+from edgeplan.model.queueing import QueueKey
 from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
 from edgeplan.solvers.queueing.at_levels import program_at, unit_of
 from edgeplan.solvers.queueing.columns import columns
@@ -42,7 +42,7 @@ from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 from edgeplan.solvers.route_lists import count_routes
 from edgeplan.solvers.watch import EndedError, Watch
 
-FIRST_ROUTES = 10
+FIRST_ROUTES = 5
 """Routes of a group in the first relaxation."""
 PRICED_IN = 5
 """Routes of a group that are priced in at a time."""
@@ -237,7 +237,7 @@ class _Run:
     # -- plans ------------------------------------------------------------------
 
     def offer(self, plan: Plan) -> bool:
-        """Take a plan if the evaluator finds it feasible and cheaper; say whether it is feasible."""
+        """Take a plan if it is feasible and cheaper; say whether it is feasible."""
         found = evaluate(self.problem, plan)
         if found.feasible and found.objective < self.price:
             self.plan, self.price = plan, found.objective
@@ -324,14 +324,12 @@ class _Run:
             for q, key in enumerate(self.routes.queues):
                 for k, state in enumerate(states(self.searched, key, self.levels)):
                     steep[q, k] = self.steepness(q, state)
-        return program_at(
-            self.searched, routes, self.levels, "bound", unit=self.unit, steep=steep
-        )
+        return program_at(self.searched, routes, self.levels, "bound", unit=self.unit, steep=steep)
 
     def refine(self) -> tuple[Stop, bool]:
         """Solve bound programs, with finer and finer levels, until the gap is closed."""
         close = 0.01
-        for number in range(self.options.rounds):
+        for _number in range(self.options.rounds):
             if (why := self.clock.over) is not None:
                 return why, False
             chosen = self.relaxed() if self.large() else np.arange(len(self.routes))
@@ -433,8 +431,7 @@ class _Run:
 
     def _first_routes(self) -> Ints:
         if self.descent is not None:
-            among = self.descent.candidates(self.spot)
-            return among
+            return self.descent.candidates(self.spot, FIRST_ROUTES)
         return np.arange(len(self.routes))
 
     def _priced(self, active: Ints) -> tuple[Program, Relaxation | None, Ints]:
