@@ -117,6 +117,21 @@ def _problem(**changes: object) -> Problem:
     return dataclasses.replace(problem, **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("cv2", [0.0, 0.5, 4.0])
+def test_a_split_stream_that_is_not_poisson_is_not_exact(cv2: float) -> None:
+    stream = dataclasses.replace(_problem().streams[0], splittable=True, arrival_cv2=cv2)
+    problem = _problem(streams=(stream,))
+    routes = (Route(devices=("site",), fraction=0.9), Route(devices=("cloud",), fraction=0.1))
+    found = evaluate(problem, Plan(routes={"s": routes}))
+    assert found.streams[0].basis == "approximate"
+    assert found.devices[0].basis == "approximate"
+
+
+def test_times_too_short_to_wait_for_do_not_break_the_decay() -> None:
+    assert queue(Job(1.0, 1e-310, 0.0)).decay_per_second >= 1e29
+    assert queue(Job(1.0, 1e-31, 1.0)).decay_per_second >= 1e29
+
+
 def test_a_request_waits_at_its_device() -> None:
     problem = _problem()
     found = evaluate(problem, whole(problem, {"s": "site"}))
