@@ -26,7 +26,7 @@ from edgeplan.model.problem import (
     Problem,
     Stream,
 )
-from tests.conformance import throughput_cases
+from tests.conformance import load_cases, throughput_cases
 
 PERIOD = throughput_cases.PERIOD
 ENERGY = Objective(latency=0.0, energy=1.0)
@@ -578,6 +578,7 @@ CASES = {
 }
 
 CASES |= {f"pipeline: {name}": made for name, made in throughput_cases.CASES.items()}
+CASES |= {f"load: {name}": made for name, made in load_cases.CASES.items()}
 CASES |= {
     f"bundled {name}": (
         lambda name=name: bundled.load(name).problem,

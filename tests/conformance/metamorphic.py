@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Literal
 
 from edgeplan.model.network import Costs, Layer, LayerCosts, Network, Tensor
-from edgeplan.model.problem import LayerRule, Problem
+from edgeplan.model.problem import LayerRule, Problem, Stream
 
 Relation = Literal["same", "at most", "at least"]
 
@@ -47,6 +47,12 @@ def each(item: Any, **factors: float) -> Any:
     return dataclasses.replace(
         item, **{key: getattr(item, key) * factor for key, factor in factors.items()}
     )
+
+
+def with_deadlines(stream: Stream, factor: float) -> Stream:
+    """Return a stream with other deadlines, on the mean and on percentiles."""
+    tails = tuple(each(tail, seconds=factor) for tail in stream.tail_deadlines)
+    return dataclasses.replace(each(stream, deadline_seconds=factor), tail_deadlines=tails)
 
 
 def _tensors(problem: Problem, change: Callable[[Tensor], Tensor]) -> tuple[Network, ...]:
@@ -85,7 +91,7 @@ def looser_limits(problem: Problem, draw: Random) -> Pair:
             each(device, memory_bytes=factor, power_budget_watts=factor)
             for device in problem.devices
         ),
-        streams=tuple(each(stream, deadline_seconds=factor) for stream in problem.streams),
+        streams=tuple(with_deadlines(stream, factor) for stream in problem.streams),
         budgets=each(
             problem.budgets,
             power_watts=factor,
@@ -98,7 +104,9 @@ def looser_limits(problem: Problem, draw: Random) -> Pair:
 
 def fewer_rules(problem: Problem, draw: Random) -> Pair:
     """Without one of: contiguity, groups, pins, bans, privacy, limits of load."""
-    rule = draw.choice(["contiguous", "together", "pins", "bans", "privacy", "capacity"])
+    rules = ["contiguous", "together", "pins", "bans", "privacy"]
+    # Where requests wait, load is limited.
+    rule = draw.choice(rules if problem.waiting != "none" else [*rules, "capacity"])
     if rule == "contiguous":
         return Pair(problem, dataclasses.replace(problem, contiguous=False), "at most")
     if rule == "capacity":
@@ -368,6 +376,7 @@ def _merged(network: Network, index: int) -> Network:
         change = summed if isinstance(given, LayerCosts) else table
         return dataclasses.replace(
             given,
+            batches={size: costs(job) for size, job in given.batches.items()},
             **{key: change(getattr(given, key)) for key in ("seconds", "joules", "dollars")},
             **({} if isinstance(given, LayerCosts) else {"cv2": table(given.cv2)}),
             memory_bytes=summed(given.memory_bytes),
@@ -412,6 +421,7 @@ def scaled(problem: Problem, *, second: float, byte: float, joule: float, dollar
             boundary["boundary_seconds"] = given.boundary_seconds * second
         return dataclasses.replace(
             given,
+            batches={size: costs(job) for size, job in given.batches.items()},
             seconds=times(given.seconds, second),
             joules=times(given.joules, joule),
             dollars=times(given.dollars, dollar),
@@ -469,7 +479,7 @@ def scaled(problem: Problem, *, second: float, byte: float, joule: float, dollar
             for link in problem.links
         ),
         streams=tuple(
-            each(stream, rate_per_second=1 / second, deadline_seconds=second)
+            with_deadlines(each(stream, rate_per_second=1 / second), second)
             for stream in problem.streams
         ),
         objective=dataclasses.replace(

@@ -16,11 +16,13 @@ HEURISTICS = frozenset({"greedy"})
 """They need not find the optimum, and claim no bound."""
 ORACLE = "enumerate"
 """Whose answers the others must give."""
-GENERAL = frozenset({"highs", "cp-sat", "scip", "cbc", "gurobi", ORACLE})
+GENERAL = frozenset({"highs", "cp-sat", "scip", "cbc", "gurobi", "queueing", ORACLE})
 """Not for one class of problem."""
 SOLVERS = registry.available()
 EXACT = tuple(name for name in SOLVERS if name not in HEURISTICS)
 OTHERS = tuple(name for name in EXACT if name != ORACLE)
+LOADED = tuple(name for name in OTHERS if name == "queueing")
+"""Those, but the oracle, that know queues, numbers of replicas and batches."""
 
 
 def supports(solver: str, problem: Problem) -> bool:

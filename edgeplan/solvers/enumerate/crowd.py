@@ -76,6 +76,8 @@ class Visitors:
 
     Parameters
     ----------
+    stream
+        Its name.
     load
         See `Load`.
     visits
@@ -94,6 +96,7 @@ class Visitors:
         What waiting a second uses of each coupling limit.
     """
 
+    stream: str
     load: Load
     visits: Floats
     latency: Floats
@@ -106,6 +109,7 @@ class Visitors:
     def of(self, rows: Bools) -> Visitors:
         """Return some of its rows."""
         return Visitors(
+            stream=self.stream,
             load=self.load.of(rows),
             visits=self.visits[rows],
             latency=self.latency[rows],
@@ -210,6 +214,7 @@ class Crowd:
             1.0, idle, idle * origin.dollars_per_joule
         )
         return Visitors(
+            stream=stream.name,
             load=Load(busy, moments, second * visited),
             visits=visited,
             latency=np.array([price.latency_seconds for price in prices], dtype=float),
@@ -353,17 +358,18 @@ class Crowd:
         kinds = [int(visitors.kinds[row, at]) for visitors, row in chosen[: len(chosen) - of_kind]]
         if of_kind:
             kinds.append(chosen[-1][1])
-        key = (column, *kinds)
+        brought = [
+            (visitors, which)
+            for (visitors, _), which in zip(chosen, kinds, strict=True)
+            if visitors.jobs[at][which]
+        ]
+        key = (column, *((visitors.stream, which) for visitors, which in brought))
         found = self._slowness.get(key)
         if found is None:
             kind, name = self.resources[at]
-            brought = tuple(
-                job
-                for (visitors, _), which in zip(chosen, kinds, strict=True)
-                for job in visitors.jobs[at][which]
-            )
+            all_jobs = tuple(job for visitors, which in brought for job in visitors.jobs[at][which])
             dispatch = self.problem.device[name].dispatch if kind == "device" else "random"
-            theta = Queue(int(self.count[column]), dispatch, brought).decay_per_second
+            theta = Queue(int(self.count[column]), dispatch, all_jobs).decay_per_second
             found = 1 / theta if theta > 0 else math.inf
             self._slowness[key] = found
         return found
