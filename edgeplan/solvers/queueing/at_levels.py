@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgeplan.model.errors import SolverError
 from edgeplan.model.formulation.queueing import (
     Columns,
     Levels,
@@ -110,7 +111,8 @@ def solve_at(
     outcome = _finish(program, gap)
     if outcome.infeasible:
         return math.inf
-    assert outcome.stop is Stop.COMPLETED and outcome.objective is not None, outcome.message
+    if outcome.stop is not Stop.COMPLETED or outcome.objective is None:
+        raise SolverError(f"HiGHS did not finish: {outcome.message}")
     return outcome.objective
 
 

@@ -177,9 +177,7 @@ def _kind(problem: Problem, stream: Stream, watch: Watch) -> _Kind:
     )
 
 
-def _wait_price(
-    problem: Problem, stream: Stream, price: RoutePrice
-) -> tuple[float, float, float]:
+def _wait_price(problem: Problem, stream: Stream, price: RoutePrice) -> tuple[float, float, float]:
     """Return price, mean watts and dollars per second of one second of a stream's waiting.
 
     By the evaluator: the route's price with a wait of one second at its first visit, less that
@@ -223,9 +221,7 @@ def _undominated(problem: Problem, kind: _Kind) -> _Kind:
     for row, (found, price) in enumerate(zip(kind.visits, kind.prices, strict=True)):
         for visit in found:
             at = position[visit.queue]
-            scaled = np.array(
-                [1.0, visit.seconds, visit.seconds**2, visit.seconds**2 * visit.cv2]
-            )
+            scaled = np.array([1.0, visit.seconds, visit.seconds**2, visit.seconds**2 * visit.cv2])
             table[row, :, at] += scaled / np.array([1.0, price.batch, price.batch, price.batch])
         rest[row, 0] = kind.objective[row]
         rest[row, 1] = price.latency_seconds
@@ -272,9 +268,7 @@ class _Column:
     price: RoutePrice
 
 
-def _columns_of(
-    problem: Problem, group: Group, stream: Stream, kind: _Kind
-) -> Iterator[_Column]:
+def _columns_of(problem: Problem, group: Group, stream: Stream, kind: _Kind) -> Iterator[_Column]:
     """Yield the columns of a group: one per route, two where a lone route has lighter bursts."""
     sole = group.split and stream.arrival_cv2 < 1
     for index, price in enumerate(kind.prices):
@@ -288,16 +282,14 @@ def _columns_of(
         )
         if group.split:
             yield _Column(PART, index, kind, own)
-        if not group.split or sole:
-            # Streams that are whole wait together or not at all: too slow without any waiting
-            # is too slow. (A mean over routes may well make up for a slow one.)
-            if own.latency_seconds <= stream.deadline_seconds * (1 + 1e-9):
-                yield _Column(SOLE if group.split else WHOLE, index, kind, own)
+        # The only route of a stream that is too slow without any waiting is too slow. (A mean
+        # over several may well make up for a slow one.)
+        in_time = own.latency_seconds <= stream.deadline_seconds * (1 + 1e-9)
+        if in_time and (sole or not group.split):
+            yield _Column(SOLE if group.split else WHOLE, index, kind, own)
 
 
-def _assemble(
-    problem: Problem, groups: tuple[Group, ...], members: list[list[_Column]]
-) -> Columns:
+def _assemble(problem: Problem, groups: tuple[Group, ...], members: list[list[_Column]]) -> Columns:
     queues = queue_keys(problem)
     position = {key: index for index, key in enumerate(queues)}
     device = {d.name: index for index, d in enumerate(problem.devices)}
@@ -355,8 +347,10 @@ def _assemble(
                     tuple(jobs) if decays else (),
                 )
             )
-        for deadline in stream.tail_deadlines:
-            tails.append(_tail(stream, column, index, deadline.probability, deadline.seconds))
+        tails.extend(
+            _tail(stream, column, index, deadline.probability, deadline.seconds)
+            for deadline in stream.tail_deadlines
+        )
     return Columns(
         groups=groups,
         group=group.astype(np.int64),
@@ -382,9 +376,7 @@ def _assemble(
     )
 
 
-def _tail(
-    stream: Stream, column: _Column, index: int, probability: float, limit: float
-) -> Tail:
+def _tail(stream: Stream, column: _Column, index: int, probability: float, limit: float) -> Tail:
     """Return a deadline on a percentile of a route, as `queueing.percentile` adds it up."""
     price = column.price
     split = column.kind == PART

@@ -113,8 +113,8 @@ class Descent:
             c = int(replicas[q])
             if serving.shared and c > 1:
                 load = np.maximum(np.minimum(rho[..., q], 1 - OVER), 1e-12)
-                wait[..., q] = moment[..., q] * _erlang(c, c * load) / (
-                    2 * c * c * load * (1 - load)
+                wait[..., q] = (
+                    moment[..., q] * _erlang(c, c * load) / (2 * c * c * load * (1 - load))
                 )
         if self.problem.waiting == "none":
             wait[...] = 0.0
@@ -126,8 +126,10 @@ class Descent:
         """Return the price of queues: waits, caps, devices that are on; any leading shape."""
         wait, over = self.waits(busy, moment, replicas)
         on = (visits > 0.5) @ self.on_price
-        found: Floats = (waiting * wait).sum(axis=-1) + on + self.scale * (
-            over.sum(axis=-1) * 10 + (over > 1e-12).sum(axis=-1)
+        found: Floats = (
+            (waiting * wait).sum(axis=-1)
+            + on
+            + self.scale * (over.sum(axis=-1) * 10 + (over > 1e-12).sum(axis=-1))
         )
         return found
 
@@ -151,7 +153,8 @@ class Descent:
         self._set_on(spot.replicas)
         column = spot.column
         sums = [t[column].sum(axis=0) for t in (self.busy, self.moment, self.waiting, self.visits)]
-        price = float(self.total(*sums, spot.replicas)) + float(
+        busy, moment, waiting, visits = sums
+        price = float(self.total(busy, moment, waiting, visits, spot.replicas)) + float(
             self.columns.objective[column].sum()
         )
         return price + float(self.late(column, sums[0], sums[1], spot.replicas))
@@ -190,7 +193,7 @@ class Descent:
         spot.price = self.priced(spot)
         return spot
 
-    def candidates(self, spot: Spot) -> Ints:
+    def candidates(self, spot: Spot, count: int = CANDIDATES) -> Ints:
         """Return the columns worth looking at: the cheapest at the waits of a spot, and its own."""
         columns = self.columns
         sums = [t[spot.column].sum(axis=0) for t in (self.busy, self.moment, self.waiting)]
@@ -206,7 +209,7 @@ class Descent:
         order = np.lexsort((marginal, columns.group))
         first = np.searchsorted(columns.group[order], np.arange(len(columns.groups)))
         rank = np.arange(len(order)) - first[columns.group[order]]
-        return np.unique(np.concatenate([order[rank < CANDIDATES], spot.column]))
+        return np.unique(np.concatenate([order[rank < count], spot.column]))
 
     def descend(self, spot: Spot, among: Ints) -> Spot:
         """Follow the best moves of one stream, then of two, until none is better."""
@@ -228,7 +231,7 @@ class Descent:
             after = [s - t[own] + t[to] for s, t in zip(sums, tables, strict=True)]
             base = float(columns.objective[column].sum())
             price = base - columns.objective[own] + columns.objective[to]
-            price = price + self.total(*after, replicas)
+            price = price + self.total(after[0], after[1], after[2], after[3], replicas)
             if self.timed[column].any() or self.timed[to].any():
                 price = price + self.late(column, after[0], after[1], replicas)
             return member, to, price

@@ -58,7 +58,9 @@ def plan_from(
             continue
         for _ in range(round(float(route[column]))):
             name = waiting[g].pop()
-            found[name] = (Route(devices=columns.devices[column], batch=int(columns.batch[column])),)
+            found[name] = (
+                Route(devices=columns.devices[column], batch=int(columns.batch[column])),
+            )
     for name, parts in shares.items():
         merged: dict[tuple[tuple[str, ...], int], float] = defaultdict(float)
         for share, column in parts:

@@ -20,9 +20,7 @@ def count_price(problem: Problem, key: QueueKey, replicas: int) -> float:
     if kind != "device":
         return 0.0
     device = problem.device[name]
-    return on_objective(
-        problem, dataclasses.replace(device, replicas=replicas, max_replicas=None)
-    )
+    return on_objective(problem, dataclasses.replace(device, replicas=replicas, max_replicas=None))
 
 
 class Steepness:
@@ -43,10 +41,14 @@ class Steepness:
             group = columns.group[columns.column[own]]
             order = np.argsort(group, kind="stable")
             own, group = own[order], group[order]
-            first = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])) if len(
-                own
-            ) else np.zeros(0, np.int64)
-            self.by_queue.append((own, first, columns.sizes[group[first]], price[own]))
+            first = (
+                np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
+                if len(own)
+                else np.zeros(0, np.int64)
+            )
+            self.by_queue.append(
+                (own, first, columns.sizes[group[first]].astype(float), price[own])
+            )
 
     def __call__(self, queue: int, state: State) -> float:
         """Return it for a state of a queue; 0 where nothing is known."""

@@ -58,10 +58,9 @@ def scores(program: Program, relaxation: Relaxation, columns: Columns) -> Floats
     for name, family, of in (("only_there", "at", "state"), ("only_at_it", "tail", "decay")):
         first, count = program.first_row[name]
         known = np.zeros((len(columns.groups), max(len(f[of]), 1)))
-        for label, dual in zip(
-            program.labels[name], relaxation.dual[first : first + count], strict=True
-        ):
-            known[label] = dual  # type: ignore[index]  # (group, state)
+        if count:
+            group, state = np.array(program.labels[name], dtype=np.int64).T
+            known[group, state] = relaxation.dual[first : first + count]
         incidence, state = sets.pairs if family == "at" else sets.decay_pairs
         cost[f[family]] -= known[columns.group[columns.column[incidence]], state]
     return _per_route(sets, f, cost)

@@ -11,7 +11,7 @@ from edgeplan.model.formulation.queueing import Levels, Program
 from edgeplan.model.formulation.queueing.sets import Floats
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.model.queueing import QueueKey
+from edgeplan.model.queueing import QueueKey, wait_factor
 from edgeplan.solvers.queueing.plans import crowd
 
 MESH = (0.4, 0.6, 0.75, 0.86, 0.94, 1.06, 1.15, 1.3, 1.6, 2.2)
@@ -90,7 +90,9 @@ def around_plan(problem: Problem, plan: Plan, levels: Levels, close: float) -> L
     return Levels(waits, boxes, decays)
 
 
-def where_rounded(program: Program, x: Floats, levels: Levels, allowed: float) -> tuple[Levels, float]:
+def where_rounded(
+    program: Program, x: Floats, levels: Levels, allowed: float
+) -> tuple[Levels, float]:
     """Split the states that a solution uses where it pays much less than its waits.
 
     Parameters
@@ -118,7 +120,7 @@ def where_rounded(program: Program, x: Floats, levels: Levels, allowed: float) -
     price = (columns.wait_price[columns.group[columns.column]] * columns.visits)[incidence]
 
     def total(value: Floats) -> Floats:
-        return np.bincount(state, weights=at * value, minlength=size)
+        return np.bincount(state, weights=at * value, minlength=size).astype(float)
 
     waiters = total(price)
     busy, moment = total(columns.busy[incidence]), total(columns.moment[incidence])
@@ -133,8 +135,6 @@ def where_rounded(program: Program, x: Floats, levels: Levels, allowed: float) -
         rho = min(busy[index] / used[index] / c, 1 - 1e-6)
         mean = moment[index] / used[index]
         if sets.shared[q] and c > 1:
-            from edgeplan.model.queueing import wait_factor
-
             wait = mean * wait_factor(c, "shared", rho)
         else:
             wait = mean / c / (2 * (1 - rho))
@@ -151,12 +151,11 @@ def where_rounded(program: Program, x: Floats, levels: Levels, allowed: float) -
                 _merged(moments, (mean * 0.95, mean * 1.001)),
             )
             continue
-        if found.low <= 0:
-            points: tuple[float, ...] = (wait / 3, wait / 1.5, wait * 1.001)
-        elif wait / found.low > 1.3:
-            points = (found.low ** (2 / 3) * wait ** (1 / 3), found.low ** (1 / 3) * wait ** (2 / 3), wait * 1.001)
-        else:
-            points = (math.sqrt(found.low * wait), wait * (1 + CLOSEST))
+        low = found.low if found.low > 0 else wait / 4
+        ratio = wait / low
+        pieces = 4 if ratio > 1.02 else 2
+        points = tuple(low * ratio ** (n / pieces) for n in range(1, pieces + 1))
+        points = (*points[:-1], wait * (1 + CLOSEST), *([low] if found.low <= 0 else []))
         waits[key] = _merged(waits.get(key, ()), points)
     return Levels(waits, boxes, dict(levels.decays)), unpaid_in_all
 

@@ -38,11 +38,12 @@ from edgeplan.solvers.queueing.plans import plan_from, plan_of, values_of
 from edgeplan.solvers.queueing.prices import Steepness
 from edgeplan.solvers.queueing.pricing import own_scores, scores
 from edgeplan.solvers.queueing.refinement import around_plan, first_levels, where_rounded
+from edgeplan.solvers.queueing.shifting import shifted
 from edgeplan.solvers.result import Availability, Progress, SolverResult, Stop
 from edgeplan.solvers.route_lists import count_routes
 from edgeplan.solvers.watch import EndedError, Watch
 
-FIRST_ROUTES = 10
+FIRST_ROUTES = 5
 """Routes of a group in the first relaxation."""
 PRICED_IN = 5
 """Routes of a group that are priced in at a time."""
@@ -218,6 +219,8 @@ class _Run:
         watch = Watch(self.options.time_limit, self.clock.stop, began=self.began_on_watch())
         if start is not None:
             self.offer(start)
+        if (why := self.clock.over) is not None:
+            return why, False
         self.routes = columns(self.searched, watch)
         routes = self.routes
         for g, group in enumerate(routes.groups):
@@ -246,7 +249,7 @@ class _Run:
     # -- plans ------------------------------------------------------------------
 
     def offer(self, plan: Plan) -> bool:
-        """Take a plan if the evaluator finds it feasible and cheaper; say whether it is feasible."""
+        """Take a plan if it is feasible and cheaper; say whether it is feasible."""
         found = evaluate(self.problem, plan)
         if found.feasible and found.objective < self.price:
             self.plan, self.price = plan, found.objective
@@ -277,9 +280,12 @@ class _Run:
         values, replicas = self.descent.route_values(spot)  # type: ignore[arg-type]
         return plan_from(self.problem, self.routes, values, replicas)
 
-    def improve(self, plan: Plan, seconds: float) -> None:
-        """Take a plan, or what a local search makes of it."""
+    def improve(self, plan: Plan) -> Plan:
+        """Take a plan with its fractions shifted for the better; return it."""
+        if any(len(routes) > 1 for routes in plan.routes.values()):
+            plan = shifted(self.problem, plan, lambda: self.clock.over is not None)
         self.offer(plan)
+        return plan
 
     def deal(self, start: Plan | None) -> None:
         """Deal the streams that may be split, those that may not where the start has them."""
@@ -297,7 +303,7 @@ class _Run:
         found, floor = deal_streams(
             self.searched, routes, whole, most_routes, lambda: self.clock.over is not None
         )
-        for each in found:
+        for each in found[:3]:
             if self.offer(plan_from(self.problem, routes, each.value, each.replicas)):
                 break
         if len(most_routes) == len(routes.groups) and floor > self.bound:
@@ -353,14 +359,12 @@ class _Run:
             for q, key in enumerate(self.routes.queues):
                 for k, state in enumerate(states(self.searched, key, self.levels)):
                     steep[q, k] = self.steepness(q, state)
-        return program_at(
-            self.searched, routes, self.levels, "bound", unit=self.unit, steep=steep
-        )
+        return program_at(self.searched, routes, self.levels, "bound", unit=self.unit, steep=steep)
 
     def refine(self) -> tuple[Stop, bool]:
         """Solve bound programs, with finer and finer levels, until the gap is closed."""
         close = 0.01
-        for number in range(self.options.rounds):
+        for _number in range(self.options.rounds):
             if (why := self.clock.over) is not None:
                 return why, False
             chosen = self.relaxed() if self.large() else np.arange(len(self.routes))
@@ -382,7 +386,7 @@ class _Run:
                 self.raise_bound(min(outcome.bound, self.target()))
             if outcome.x is not None:
                 plan = plan_of(self.problem, program, outcome.x)
-                self.improve(plan, 1.0)
+                better = self.improve(plan)
             if self.closed():
                 return Stop.COMPLETED, False
             if outcome.stop is not Stop.COMPLETED:
@@ -390,7 +394,12 @@ class _Run:
             if outcome.x is None:
                 return Stop.FAILED, False
             before = self.levels
+            if self.plan is not None:
+                allowed = self.options.gap * abs(self.price) / (4 * len(self.problem.devices))
+                self.levels, _ = where_rounded(program, outcome.x, self.levels, allowed)
             self.levels = around_plan(self.searched, plan, self.levels, close)
+            if better is not plan:
+                self.levels = around_plan(self.searched, better, self.levels, close)
             if self.levels == before:
                 close /= 10
                 self.levels = around_plan(self.searched, plan, self.levels, close)
@@ -457,8 +466,7 @@ class _Run:
 
     def _first_routes(self) -> Ints:
         if self.descent is not None:
-            among = self.descent.candidates(self.spot)
-            return among
+            return self.descent.candidates(self.spot, FIRST_ROUTES)
         return np.arange(len(self.routes))
 
     def _priced(self, active: Ints) -> tuple[Program, Relaxation | None, Ints]:

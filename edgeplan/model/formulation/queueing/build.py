@@ -197,7 +197,10 @@ def as_pyomo(program: Program) -> Any:
     model.x = pyo.Var(
         names,
         domain=kind,
-        bounds=lambda _, name: (limits[name][0], None if np.isinf(limits[name][1]) else limits[name][1]),
+        bounds=lambda _, name: (
+            limits[name][0],
+            None if np.isinf(limits[name][1]) else limits[name][1],
+        ),
     )
     columns = [model.x[name] for name in names]
     for equation in program.first_row:

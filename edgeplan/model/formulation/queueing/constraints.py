@@ -57,9 +57,7 @@ def few_routes(f: Variables) -> Rows:
     columns, parts = f.sets.columns, f.sets.parts
     split = [g for g, group in enumerate(columns.groups) if group.split]
     position = {g: index for index, g in enumerate(split)}
-    limits = [
-        float(f.sets.problem.stream[columns.groups[g].streams[0]].route_limit) for g in split
-    ]
+    limits = [float(f.sets.problem.stream[columns.groups[g].streams[0]].route_limit) for g in split]
     rows = Rows([columns.groups[g].streams[0] for g in split], upper=np.array(limits))
     return rows.add([position[int(g)] for g in columns.group[parts]], f["use"])
 
@@ -131,11 +129,11 @@ def within(f: Variables) -> Rows:
     number = np.cumsum(used.ravel()).reshape(used.shape) - 1
     labels = [(*sets.state[index], level) for index, level in zip(*np.nonzero(used), strict=True)]
     rows = Rows(labels, upper=0.0)
-    fitting = f.bounds[1][f["at"]] > 0
+    upper = f.bounds[1][f["at"]]
     for level in range(used.shape[1]):
         here = used[:, level]
         rows.add(number[here, level], f["state"][here], -1.0)
-        pair = here[state] & fitting
+        pair = np.flatnonzero(here[state] & (upper > 0))
         rows.add(number[state[pair], level], f["at"][pair], f.loads[pair, level])
     return rows
 
@@ -219,7 +217,9 @@ def in_time(f: Variables) -> Rows:
     position = np.full(len(columns), -1, dtype=np.int64)
     position[chosen] = np.arange(len(chosen))
     rows = Rows(chosen.tolist(), upper=0.0)
-    rows.add(np.arange(len(chosen)), f["route"][chosen], columns.latency[chosen] / limit[chosen] - 1)
+    rows.add(
+        np.arange(len(chosen)), f["route"][chosen], columns.latency[chosen] / limit[chosen] - 1
+    )
     return _add_waits(f, rows, position, 1 / limit)
 
 

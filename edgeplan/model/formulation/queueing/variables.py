@@ -98,10 +98,12 @@ class Variables:
         upper[self["state"]] = open_state
         incidence, state = sets.pairs
         top = sets.columns.upper[sets.columns.column]
-        upper[self["at"]] = top[incidence] * open_state[state] * self._fitting(
-            incidence, self.loads.max(axis=1, initial=0.0)
+        upper[self["at"]] = (
+            top[incidence]
+            * open_state[state]
+            * self._fitting(incidence, self.loads.max(axis=1, initial=0.0))
         )
-        incidence, level = sets.decay_pairs
+        incidence, _level = sets.decay_pairs
         open_level = self._fitting(incidence, self.decay_moments) & ~self._unpriced
         upper[self["tail"]] = top[incidence] * open_level
         upper[self["peak"]] = 1.0
