@@ -39,14 +39,14 @@ def stream(name: str = "s", **changes: object) -> Stream:
 def revisit(*, other: bool, **limits: object) -> Problem:
     """Return a problem whose requests come back to 'a' right away, still among those they left.
 
-    The formula gives each visit a wait of its own: 100 ms for the stream. Devices 'c' (with
-    ``other``) are slower, but visited once, so that their 105 ms are exact.
+    The formula takes the visits for independent ones: 60 ms for the stream. Devices 'c' (with
+    ``other``) are slower, but visited once, so that their 63 ms are exact.
     """
     inf = float("inf")
     costs = {
-        "a": LayerCosts(seconds=(10 * MS, inf, 10 * MS), cv2=1.0),
+        "a": LayerCosts(seconds=(10 * MS, inf, 10 * MS)),
         "b": LayerCosts(seconds=(inf, 0.01 * MS, inf)),
-        "c": LayerCosts(seconds=(1 * MS, 1 * MS, 58 * MS) if other else (inf,) * 3),
+        "c": LayerCosts(seconds=(1 * MS, 1 * MS, 43 * MS) if other else (inf,) * 3),
     }
     tensors = (
         Tensor(name="x", bytes=1, producer=None, consumers=(0,)),
@@ -72,18 +72,18 @@ OTHER = (Route(devices=("c", "c", "c")),)
 
 
 def test_a_plan_that_is_only_predicted_to_hold_is_replaced_by_one_that_holds():
-    problem = revisit(other=True, deadline_seconds=115 * MS)
+    problem = revisit(other=True, deadline_seconds=68 * MS)
     predicted = evaluate(problem, REVISIT)
     assert predicted.feasible
-    assert predicted.streams[0].latency_seconds == pytest.approx(100 * MS, rel=0.01)
+    assert predicted.streams[0].latency_seconds == pytest.approx(60 * MS, rel=0.01)
     found = plan_and_simulate(problem, requests=100_000)
     assert found.agrees
     assert found.why == "the simulation keeps every deadline"
     first, last = found.rounds
     assert first.objective == pytest.approx(predicted.objective)
     (broken,) = first.broken
-    assert (broken.stream, broken.statistic, broken.required) == ("s", "mean", 115 * MS)
-    assert broken.simulated > 118 * MS
+    assert (broken.stream, broken.statistic, broken.required) == ("s", "mean", 68 * MS)
+    assert broken.simulated > 70 * MS
     # The device was 80 % busy, and may be 5 % less.
     assert first.tightened == (("a", pytest.approx(0.76)),)
     assert (last.broken, last.untested, last.tightened) == ((), (), ())
@@ -92,28 +92,18 @@ def test_a_plan_that_is_only_predicted_to_hold_is_replaced_by_one_that_holds():
     # The bound is that of the problem as stated, which the first plan met.
     assert found.result.status == "feasible"
     assert found.result.bound == pytest.approx(predicted.objective)
-    assert found.result.objective == pytest.approx(105 * MS, rel=0.01)
+    assert found.result.objective == pytest.approx(63.4 * MS, rel=0.01)
     # Somebody else's requests agree.
     other = simulate(problem, found.result.plan, requests=200_000, seed=99)
-    assert other.streams[0].mean.below(115 * MS)
+    assert other.streams[0].mean.below(68 * MS)
     same = plan_and_simulate(problem, requests=100_000)
     assert same.rounds == found.rounds
     assert same.simulation == found.simulation
     json.dumps(found.as_json(), allow_nan=False)
 
 
-def test_the_same_with_a_percentile():
-    tails = (TailDeadline(probability=0.9, seconds=300 * MS),)
-    problem = revisit(other=True, tail_deadlines=tails)
-    found = plan_and_simulate(problem, requests=100_000)
-    assert found.agrees
-    assert found.result.plan is not None
-    other = simulate(problem, found.result.plan, requests=200_000, seed=99)
-    assert all(deadline.surely_met() for deadline in other.streams[0].deadlines)
-
-
 def test_where_no_plan_remains_the_bound_is_kept_and_nothing_is_claimed():
-    problem = revisit(other=False, deadline_seconds=115 * MS)
+    problem = revisit(other=False, deadline_seconds=68 * MS)
     found = plan_and_simulate(problem, requests=100_000)
     assert not found.agrees
     assert not found.stopped
@@ -154,7 +144,7 @@ def test_a_later_solve_that_was_cut_short_is_not_told_as_no_plan(
     monkeypatch: pytest.MonkeyPatch, limit: Limit | None, says: str, stopped: bool
 ):
     _then(monkeypatch, ("unknown", limit))
-    problem = revisit(other=True, deadline_seconds=115 * MS)
+    problem = revisit(other=True, deadline_seconds=68 * MS)
     found = plan_and_simulate(problem, requests=100_000)
     assert found.why.startswith(says)
     assert (found.agrees, found.stopped) == (False, stopped)
@@ -175,7 +165,7 @@ def _stop_after(monkeypatch: pytest.MonkeyPatch, solves: int) -> Agreement:
         return result
 
     monkeypatch.setattr(planner, "plan", planned)
-    problem = revisit(other=True, deadline_seconds=115 * MS)
+    problem = revisit(other=True, deadline_seconds=68 * MS)
     return plan_and_simulate(problem, requests=100_000, stop=stop)
 
 
@@ -203,7 +193,7 @@ def test_a_stop_within_a_simulation_keeps_the_plan_without_cuts(monkeypatch: pyt
         return simulate(*args, **(options | {"stop": lambda: next(asked, True)}))  # type: ignore[arg-type]
 
     monkeypatch.setattr(closed_loop, "simulate", stopped_soon)
-    found = plan_and_simulate(revisit(other=True, deadline_seconds=115 * MS), requests=500_000)
+    found = plan_and_simulate(revisit(other=True, deadline_seconds=68 * MS), requests=500_000)
     assert found.why == "stopped before the simulation was done"
     assert (found.agrees, found.stopped) == (False, True)
     assert found.result.plan == REVISIT
