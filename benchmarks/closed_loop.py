@@ -5,7 +5,7 @@ plan that it confirms is simulated again, by other requests and more of them. At
 level that the loop promises, at most one confirmed plan in twenty may break a deadline in truth;
 the second simulation's own test of each deadline errs as often (one-sided, 95 %).
 
-``--edge 1.0`` sets all deadlines to what is predicted for the best plan, and a mean deadline for
+``--edge 1.03`` sets all deadlines 3 % above the best plan's prediction, and a mean deadline for
 every stream, so that many are broken in the first simulation and the tests are close.
 """
 
