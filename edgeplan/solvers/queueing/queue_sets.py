@@ -86,8 +86,10 @@ class QueueSets:
         self.price = {c: count_price(problem, key, c) for c in serving.counts}
         self.position = np.full(len(columns), -1, dtype=np.int64)
         self.position[self.column] = np.arange(len(own))
+        # Routes of a stream that ask the same of this queue: a set has the most worthy of them.
+        alike = np.stack([group, self.busy, self.moment, self.waiting], axis=1)
+        self.kind = np.unique(alike, axis=0, return_inverse=True)[1].reshape(-1)
         self._levels: dict[tuple[int, float], SetLevels] = {}
-        self._free: dict[float, Floats] = {}
 
     def levels(self, replicas: int, ratio: float) -> SetLevels:
         """Return levels, each so many times the one before."""
@@ -159,7 +161,7 @@ class QueueSets:
             of sets, the cheapest last.
         """
         best, sets = 0.0, []
-        items = np.flatnonzero(worth > 0)
+        items = self._most_worthy(worth)
         for c in self.counts:
             levels = self.levels(c, ratio)
             if not len(items):
@@ -188,6 +190,14 @@ class QueueSets:
                     sets.append((self.column[chosen], numbers, c))
         return best, sets
 
+    def _most_worthy(self, worth: Floats) -> Ints:
+        """Return, of the routes that are alike, the one that is worth most, if anything."""
+        order = np.lexsort((-worth, self.kind))
+        first = np.concatenate([[True], self.kind[order][1:] != self.kind[order][:-1]])
+        best = order[first[: len(order)]]
+        found: Ints = best[worth[best] > 0]
+        return found
+
     def _fractional(self, levels: SetLevels, items: Ints, profit: Floats) -> tuple[Floats, Ints]:
         """Return the fractional knapsack's price of each level by its best row, and that row."""
         values = []
@@ -209,21 +219,6 @@ class QueueSets:
         table = np.array(values)
         row = table.argmax(axis=0)
         return table[row, np.arange(table.shape[1])], row
-
-    def free(self, ratio: float) -> Floats:
-        """Return what each route may be worth here without ever being worth taking."""
-        if ratio not in self._free:
-            found = np.full(len(self.column), np.inf)
-            for c in self.counts:
-                levels = self.levels(c, ratio)
-                fits = np.ones((len(levels.low), len(self.column)), dtype=bool)
-                for busy, moment in zip(levels.busy, levels.moment, strict=True):
-                    fits &= self.busy * busy[:, None] + self.moment * moment[:, None] <= 1 + FITS
-                price = np.where(fits, self.waiting * levels.low[:, None], np.inf)
-                found = np.minimum(found, price.min(axis=0))
-            # One that never fits alone is in no plan; any finite worth will do.
-            self._free[ratio] = np.where(np.isfinite(found), found, 0.0)
-        return self._free[ratio]
 
     def exact(self, columns: Ints, numbers: Ints, replicas: int) -> float:
         """Return the price of a set: waits and replicas; ``inf`` where it is over the cap."""

@@ -108,6 +108,8 @@ class SetBound:
         self.set_of: dict[int, tuple[int, Ints, Ints, int]] = {}
         self.best, self.master = -math.inf, math.inf
         self.short = np.zeros(len(columns))
+        self.guessed: tuple[Floats, ...] = ()
+        self.guessed_in_all = np.zeros(len(columns))
         highs = quiet_highs()
         highs.setOptionValue("threads", 1)
         highs.setOptionValue("dual_feasibility_tolerance", FEASIBILITY_TOLERANCE)
@@ -196,24 +198,28 @@ class SetBound:
         first = np.searchsorted(self.columns.group[order], np.arange(len(pi)))
         rank = np.arange(len(order)) - first[self.columns.group[order]]
         self.activate(order[rank < FIRST_ACTIVE])
-        return Multipliers(pi, tuple(gamma))
+        self.guessed = tuple(gamma)
+        self.guessed_in_all = total - self.cost
+        return Multipliers(pi, self.guessed)
 
     def bound(self, at: Multipliers, ratio: float) -> float:
         """Return the bound at some multipliers; the sets found join the master."""
         pi, group = at.group, self.columns.group
         value = float(pi @ self.columns.sizes)
         charge = self.cost.copy()
+        # A route that is not in the master has no multipliers from it: it is worth what was
+        # guessed, or less where less is enough to make it no bargain for its stream.
+        needed = np.maximum(pi[group] - self.cost, 0.0)
+        part = np.minimum(needed / np.maximum(self.guessed_in_all, 1e-300), 1.0)
         for i, (queue, gamma) in enumerate(zip(self.queues, at.queue, strict=True)):
             direct, active = self.direct[queue.column], self.active[queue.column]
-            free = queue.free(ratio) / self.unit
             worth = np.where(
                 direct,
                 pi[group[queue.column]] - self.cost[queue.column],
-                np.where(active, gamma, free),
+                np.where(active, gamma, self.guessed[i] * part[queue.column]),
             )
             charge[queue.column] += np.where(direct, 0.0, worth)
-            # One that is not in the master is worth just so much that no set wants it.
-            least, sets = queue.cheapest(np.where(direct | active, worth, 0.0) * self.unit, ratio)
+            least, sets = queue.cheapest(worth * self.unit, ratio)
             value += least / self.unit
             for columns, numbers, replicas in sets[-3:]:
                 self.add_set(i, columns, numbers, replicas)
@@ -264,7 +270,6 @@ class SetBound:
         """
         ratio, stalled, idle = COARSE, False, 0
         center, share, value = start, 0.8, self.bound(start, ratio)
-        self._fine(center, report)
         for number in range(1, rounds + 1):
             price, target = aim()
             if self.over() or self.best >= target:
