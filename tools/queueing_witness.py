@@ -1,23 +1,22 @@
-"""Write the golden LP file of every equation of queues and routes, after a change that was meant.
-
-Usage: python tools/write_queueing_golden.py [FOLDER]
-"""
+"""A small problem that uses every equation of queues and routes, and their text for it."""
 
 from __future__ import annotations
 
+import functools
 import math
-import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from edgeplan.model.formulation.queueing import (
     EQUATIONS,
     TERMS,
     Levels,
-    Program,
+    Sets,
+    build,
     term_text,
     text,
     variables_text,
 )
+from edgeplan.model.formulation.queueing.rows import Equation, Term
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.problem import (
     Budgets,
@@ -31,8 +30,6 @@ from edgeplan.model.problem import (
 from edgeplan.solvers.queueing.at_levels import program_at
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.watch import Watch
-
-FOLDER = Path(__file__).parent.parent / "tests" / "model" / "formulation" / "queueing_golden"
 
 
 def witness() -> Problem:
@@ -116,8 +113,9 @@ def witness() -> Problem:
     )
 
 
-def program() -> Program:
-    """Return the witness's bound program, with every equation in it."""
+@functools.cache
+def sets() -> Sets:
+    """Return the data of the witness's bound program, with every equation in it."""
     problem = witness()
     levels = Levels(
         waits={("device", "hub"): (0.01, 0.05), ("link", "hub->sky"): (0.002,)},
@@ -126,30 +124,23 @@ def program() -> Program:
     )
     routes = columns(problem, Watch(None, None))
     steep = {(0, 1): 0.4, (0, 2): 0.6}
-    return program_at(problem, routes, levels, "bound", unit=math.ldexp(1, -4), steep=steep)
+    made = program_at(problem, routes, levels, "bound", unit=math.ldexp(1, -4), steep=steep)
+    return made.variables.sets
 
 
-def golden_texts() -> dict[str, str]:
-    """Return the text of every equation and term, and of the variables."""
-    made = program()
+def golden_texts(
+    equations: Mapping[str, Equation] = EQUATIONS, terms: Mapping[str, Term] = TERMS
+) -> dict[str, str]:
+    """Return the text of every equation and term, and of the variables.
+
+    Parameters
+    ----------
+    equations, terms
+        The mathematics; broken ones to see whether that is noticed.
+    """
+    made = build(sets(), equations=equations, terms=terms)
     return {
-        **{name: text(made, name) for name in EQUATIONS},
-        **{name: term_text(made, name) for name in TERMS},
+        **{name: text(made, name) for name in equations},
+        **{name: term_text(made, name, terms) for name in terms},
         "variables": variables_text(made),
     }
-
-
-def main(folder: Path) -> None:
-    """Write the files; remove those of equations that are no more."""
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = golden_texts()
-    for path in folder.glob("*.lp"):
-        if path.stem not in texts:
-            path.unlink()
-    for name, content in texts.items():
-        (folder / f"{name}.lp").write_text(content, encoding="utf-8")
-    print(f"{len(texts)} files in {folder}")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
