@@ -120,6 +120,10 @@ def _broken(module: types.ModuleType, position: int, function: ast.FunctionDef) 
             continue
         edits = _edits(node, function)
         if module in QUEUEING:
+            # Whole constants are positions and flags of NumPy there, no mathematics; what they
+            # multiply is scaled and dropped as a product.
+            if isinstance(node, ast.Constant) and not isinstance(node.value, float):
+                edits = iter(())
             edits = itertools.chain(edits, _row_edits(node, function))
         for change, edit in edits:
             line = getattr(node, "lineno", function.lineno)
@@ -200,10 +204,11 @@ def _edits(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str, Edit
 def _row_edits(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str, Edit]]:
     """Break what only rows in arrays have: their limits, and families of entries."""
     text = ast.unparse(node) if isinstance(node, ast.expr) else ""
-    if isinstance(node, ast.Return) and function.decorator_list:
+    empty = isinstance(node, ast.Return) and ast.unparse(node) == "return Rows([])"
+    if isinstance(node, ast.Return) and function.decorator_list and not empty:
         kind = getattr(function.decorator_list[0], "id", "")
-        empty = "Rows([])" if kind == "equation" else "(f['route'][:0], np.zeros(0))"
-        yield "drop the whole rows or term", _setting("value", _expression(empty))
+        nothing = "Rows([])" if kind == "equation" else "(f['route'][:0], np.zeros(0))"
+        yield "drop the whole rows or term", _setting("value", _expression(nothing))
     if not isinstance(node, ast.Call):
         return
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")

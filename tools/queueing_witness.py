@@ -11,6 +11,7 @@ from edgeplan.model.formulation.queueing import (
     TERMS,
     Levels,
     Sets,
+    Side,
     build,
     term_text,
     text,
@@ -32,24 +33,30 @@ from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.watch import Watch
 
 
+SIDED = ("in_time", "in_time_at_a_percentile", "exceeding")
+"""Equations that differ in the plan program."""
+
+
 def witness() -> Problem:
     """Return a small problem that uses every equation."""
     tensors = (
         Tensor(name="in", bytes=1000, producer=None, consumers=(0,)),
         Tensor(name="mid", bytes=400, producer=0, consumers=(1,)),
-        Tensor(name="out", bytes=10, producer=1, output=True),
+        Tensor(name="end", bytes=300, producer=1, consumers=(2,)),
+        Tensor(name="out", bytes=10, producer=2, output=True),
     )
-    batched = LayerCosts(seconds=(0.006, 0.009), cv2=0.2)
+    batched = LayerCosts(seconds=(0.006, 0.009, 0.002), cv2=0.2)
     network = Network(
         "net",
         (
             Layer(name="x", weight_bytes=600, activation_bytes=50),
             Layer(name="y", weight_bytes=300, activation_bytes=70),
+            Layer(name="z", weight_bytes=50, activation_bytes=20),
         ),
         tensors,
         {
-            "hub": LayerCosts(seconds=(0.02, 0.03), cv2=0.5),
-            "sky": LayerCosts(seconds=(0.004, 0.006), batches={2: batched}),
+            "hub": LayerCosts(seconds=(0.02, 0.03, 0.01), cv2=0.5),
+            "sky": LayerCosts(seconds=(0.004, 0.006, 0.001), batches={2: batched}),
         },
     )
     return Problem(
@@ -62,6 +69,8 @@ def witness() -> Problem:
                 idle_watts=1,
                 dollars_per_joule=0.01,
                 power_budget_watts=40,
+                max_replicas=2,
+                charge_idle=True,
             ),
             Device(
                 name="sky",
@@ -71,6 +80,9 @@ def witness() -> Problem:
                 active_watts=50,
                 idle_watts=10,
                 dollars_per_hour=0.5,
+                dollars_per_joule=0.02,
+                power_budget_watts=300,
+                memory_bytes=5000,
             ),
         ),
         links=(
@@ -101,6 +113,7 @@ def witness() -> Problem:
                 origin="hub",
                 rate_per_second=6,
                 arrival_cv2=0.5,
+                waits=True,
                 deadline_seconds=0.3,
                 tail_deadlines=(TailDeadline(probability=0.95, seconds=0.5),),
                 splittable=True,
@@ -114,8 +127,8 @@ def witness() -> Problem:
 
 
 @functools.cache
-def sets() -> Sets:
-    """Return the data of the witness's bound program, with every equation in it."""
+def sets(side: Side = "bound") -> Sets:
+    """Return the data of the witness's programs; the bound program has every equation."""
     problem = witness()
     levels = Levels(
         waits={("device", "hub"): (0.01, 0.05), ("link", "hub->sky"): (0.002,)},
@@ -123,8 +136,9 @@ def sets() -> Sets:
         decays={("device", "hub"): (20.0,)},
     )
     routes = columns(problem, Watch(None, None))
-    steep = {(0, 1): 0.4, (0, 2): 0.6}
-    made = program_at(problem, routes, levels, "bound", unit=math.ldexp(1, -4), steep=steep)
+    # One state of each number of copies of the hub, which come first.
+    steep = {(0, 1): 0.4, (0, 2): 0.6, (0, 4): 0.3} if side == "bound" else None
+    made = program_at(problem, routes, levels, side, unit=math.ldexp(1, -4), steep=steep)
     return made.variables.sets
 
 
@@ -139,8 +153,13 @@ def golden_texts(
         The mathematics; broken ones to see whether that is noticed.
     """
     made = build(sets(), equations=equations, terms=terms)
+    plan = build(sets("plan"), equations=equations, terms=terms)
     return {
         **{name: text(made, name) for name in equations},
         **{name: term_text(made, name, terms) for name in terms},
         "variables": variables_text(made),
+        "plan_program": "".join(
+            [text(plan, name) for name in SIDED]
+            + [term_text(plan, name, terms) for name in ("wait_price", "excess_price")]
+        ),
     }

@@ -18,7 +18,7 @@ from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.watch import Watch
 
 GOLDEN = write_golden.QUEUEING
-NAMES = (*EQUATIONS, *TERMS, "variables")
+NAMES = (*EQUATIONS, *TERMS, "variables", "plan_program")
 TEXTS = queueing_witness.golden_texts()
 
 

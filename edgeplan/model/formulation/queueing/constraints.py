@@ -417,12 +417,10 @@ def paid(f: Variables) -> Rows:
     """
     problem, columns = f.sets.problem, f.sets.columns
     budget = problem.budgets.dollars_per_hour / 3600
-    if not math.isfinite(budget) or budget <= 0:
-        budget = max(budget, 0.0)
     if not math.isfinite(budget):
         return Rows([])
-    scale = 1 / budget if budget else 1.0
-    rows = Rows(["all"], upper=1.0 if budget else 0.0)
+    scale = 1 / budget
+    rows = Rows(["all"], upper=1.0)
     _add_budget(f, rows, 0, columns.dollars, columns.wait_dollars, scale)
     for (q, c), column in zip(f.sets.counts, f["count"], strict=True):
         kind, name = columns.queues[q]
