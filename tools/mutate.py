@@ -204,7 +204,10 @@ def _edits(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str, Edit
 def _row_edits(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str, Edit]]:
     """Break what only rows in arrays have: their limits, and families of entries."""
     text = ast.unparse(node) if isinstance(node, ast.expr) else ""
-    empty = isinstance(node, ast.Return) and ast.unparse(node) == "return Rows([])"
+    empty = isinstance(node, ast.Return) and ast.unparse(node) in (
+        "return Rows([])",
+        "return (f['excess'], np.zeros(0))",
+    )
     if isinstance(node, ast.Return) and function.decorator_list and not empty:
         kind = getattr(function.decorator_list[0], "id", "")
         nothing = "Rows([])" if kind == "equation" else "(f['route'][:0], np.zeros(0))"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -33,8 +34,8 @@ from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.watch import Watch
 
 
-SIDED = ("in_time", "in_time_at_a_percentile", "exceeding")
-"""Equations that differ in the plan program."""
+SIDED = ("in_time", "in_time_on_average", "in_time_at_a_percentile", "powered", "exceeding")
+"""Equations that differ in the plan program, or without limits."""
 
 
 def witness() -> Problem:
@@ -70,7 +71,6 @@ def witness() -> Problem:
                 dollars_per_joule=0.01,
                 power_budget_watts=40,
                 max_replicas=2,
-                charge_idle=True,
             ),
             Device(
                 name="sky",
@@ -128,8 +128,19 @@ def witness() -> Problem:
 
 @functools.cache
 def sets(side: Side = "bound") -> Sets:
-    """Return the data of the witness's programs; the bound program has every equation."""
+    """Return the data of the witness's programs; the bound program has every equation.
+
+    The plan program has a stream and a device without limit.
+    """
     problem = witness()
+    if side == "plan":
+        hub, sky = problem.devices
+        *others, split = problem.streams
+        problem = dataclasses.replace(
+            problem,
+            devices=(hub, dataclasses.replace(sky, power_budget_watts=math.inf)),
+            streams=(*others, dataclasses.replace(split, deadline_seconds=math.inf)),
+        )
     levels = Levels(
         waits={("device", "hub"): (0.01, 0.05), ("link", "hub->sky"): (0.002,)},
         boxes={("device", "sky"): ((0.4,), (0.002,))},

@@ -295,7 +295,9 @@ def kept(f: Variables) -> Rows:
     keep = {key: int(index) for key, index in zip(sets.keeps, f["keep"], strict=True)}
     found: dict[tuple[int, int, int], list[int]] = {}
     cramped = set(sets.cramped)
-    for index, devices in enumerate(columns.devices if cramped else ()):
+    if not cramped:
+        return Rows([])
+    for index, devices in enumerate(columns.devices):
         g = int(columns.group[index])
         network = sets.problem.stream[columns.groups[g].streams[0]].network
         part = columns.kind[index] == PART
@@ -305,9 +307,9 @@ def kept(f: Variables) -> Rows:
                 key = keep[network, layer, int(columns.batch[index]), device]
                 found.setdefault((key, g, index if part else -1), []).append(column)
     rows = Rows(list(found), upper=0.0)
-    for number, ((key, g, index), members) in enumerate(found.items()):
+    for number, ((key, g, _), members) in enumerate(found.items()):
         rows.add([number] * len(members), members)
-        rows.add([number], [key], -float(columns.sizes[g]) if index < 0 else -1.0)
+        rows.add([number], [key], -float(columns.sizes[g]))  # 1 where it may be split
     return rows
 
 
