@@ -33,7 +33,6 @@ from edgeplan.solvers.queueing.at_levels import program_at
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.watch import Watch
 
-
 SIDED = ("in_time", "in_time_on_average", "in_time_at_a_percentile", "powered", "exceeding")
 """Equations that differ in the plan program, or without limits."""
 
