@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from edgeplan import planner
+from edgeplan.model.errors import InterruptedRunError
+from edgeplan.model.evaluate import RELATIVE_TOLERANCE
 from edgeplan.model.plan import Plan
 from edgeplan.model.price import route_price
 from edgeplan.model.problem import Problem
@@ -22,6 +24,7 @@ from edgeplan.model.queueing import QueueKey, visits
 from edgeplan.model.verify import relative_gap
 from edgeplan.result import Result
 from edgeplan.simulation import SimulatedStream, Simulation, simulate
+from edgeplan.simulation.engine import WARM_UP
 
 LESS_LOAD = 0.95
 """A queue that is to blame may at most be so much as busy as it was."""
@@ -29,14 +32,20 @@ LESS_LOAD = 0.95
 MOST_ROUNDS = 40
 """So many times it is tried: by then a queue's load has fallen to an eighth."""
 
+LOOKS = (1, 4, 16)
+"""Multiples of the requests asked for: the next where the one before does not suffice to tell."""
+
+ENOUGH = 1000
+"""Requests of a route with a deadline that a simulation should have, where `LOOKS` allow it."""
+
 FAMILY_ERROR = 0.05
-"""Probability of letting any deadline pass that is in truth broken, over all of them and all
-rounds: each is tested at its share."""
+"""Probability of confirming a deadline that is in truth broken, over all deadlines, looks and
+rounds: each test is made at its share."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """A deadline that the simulation does not surely keep.
+    """A deadline that the simulation does not surely keep, though it had the requests to tell.
 
     Parameters
     ----------
@@ -73,12 +82,15 @@ class Round:
         Its price by the evaluator.
     broken
         Deadlines that the simulation does not surely keep.
+    untested
+        Streams with a deadline of which there were too few requests to tell.
     tightened
         The queues that were given less load after it, with their new utilisation caps.
     """
 
     objective: float
     broken: tuple[Broken, ...]
+    untested: tuple[str, ...]
     tightened: tuple[tuple[str, float], ...]
 
 
@@ -89,11 +101,14 @@ class Agreement:
     Parameters
     ----------
     result
-        The last plan with the bound of the problem as stated; no plan where none remained.
+        The last plan that was simulated, with the bound of the problem as stated; no plan
+        where none remained. Where the run was stopped before a simulation: the plan as solved.
     simulation
         Of that plan; ``None`` without one.
     agrees
         Whether the simulation keeps every deadline, at a family-wise level of 95 %.
+    stopped
+        Whether it ended because it was interrupted.
     rounds
         What was simulated on the way, in order.
     why
@@ -103,6 +118,7 @@ class Agreement:
     result: Result
     simulation: Simulation | None
     agrees: bool
+    stopped: bool
     rounds: tuple[Round, ...]
     why: str
 
@@ -110,6 +126,7 @@ class Agreement:
         """Return what `Result.as_json` does not tell."""
         return {
             "agrees": self.agrees,
+            "stopped": self.stopped,
             "why": self.why,
             "rounds": [dataclasses.asdict(each) for each in self.rounds],
             "simulation": None if self.simulation is None else self.simulation.as_json(),
@@ -133,7 +150,9 @@ def plan_and_simulate(
     problem
         What to plan.
     requests
-        Requests of each simulation; where they do not suffice to tell, four times as many, twice.
+        Requests of each simulation; where they do not suffice to tell, four times as many,
+        twice. Where a route with a deadline would have fewer than `ENOUGH` of them, the first
+        simulation is longer already, up to sixteen times.
     gap, seed, stop
         As for `planner.plan`; each round simulates with a seed of its own.
     on_round
@@ -144,76 +163,147 @@ def plan_and_simulate(
     Returns
     -------
     Agreement
-        The first plan that the simulation confirms.
+        The first plan that the simulation confirms; else the last one, and why there is none.
     """
     asked = {**options, "gap": gap, "seed": seed, "stop": stop}
     first = planner.plan(problem, **asked)
     if first.plan is None:
-        why = "there is no plan to simulate"
-        return Agreement(result=first, simulation=None, agrees=False, rounds=(), why=why)
+        return Agreement(
+            result=first,
+            simulation=None,
+            agrees=False,
+            stopped=first.limit == "interrupted",
+            rounds=(),
+            why="there is no plan to simulate",
+        )
     result, tightened = first, problem
     rounds: list[Round] = []
+    # The last plan that was simulated.
+    held, simulation = first, None
+
+    def ended(why: str, *, agrees: bool = False, stopped: bool = False) -> Agreement:
+        return Agreement(
+            result=_under(first, held, problem, gap),
+            simulation=simulation,
+            agrees=agrees,
+            stopped=stopped,
+            rounds=tuple(rounds),
+            why=why,
+        )
+
     while True:
-        assert result.plan is not None
-        simulation, broken = _simulated(problem, result.plan, requests, seed, len(rounds), stop)
+        plan = result.plan
+        assert plan is not None
+        try:
+            test = _tested(problem, plan, requests, seed, len(rounds), stop)
+        except InterruptedRunError:
+            # The plan before is known to be broken; this one may be, but nobody looked.
+            which = "a plan with less load" if rounds else "the plan"
+            return ended(f"stopped before {which} was simulated", stopped=True)
+        held, simulation = result, test.simulation
         cuts: dict[QueueKey, float] = {}
-        if broken and len(rounds) + 1 < MOST_ROUNDS and not simulation.interrupted:
-            cuts = _cuts(tightened, result.plan, simulation, broken)
+        if len(rounds) + 1 < MOST_ROUNDS and not simulation.interrupted:
+            cuts = _cuts(tightened, plan, simulation, test.broken)
         done = Round(
             objective=0.0 if result.objective is None else result.objective,
-            broken=broken,
+            broken=test.broken,
+            untested=test.untested,
             tightened=tuple((name, cap) for (_, name), cap in cuts.items()),
         )
         rounds.append(done)
         if on_round is not None:
             on_round(len(rounds), done)
+        if simulation.interrupted:
+            return ended("stopped before the simulation was done", stopped=True)
         if not cuts:
-            why = "the simulation keeps every deadline"
-            if simulation.interrupted:
-                why = "stopped before the simulation was done"
-            elif broken:
-                why = f"no plan was confirmed within {len(rounds)} rounds: {broken[0]}"
-            return Agreement(
-                result=_under(first, result, problem, gap),
-                simulation=simulation,
-                agrees=not broken and not simulation.interrupted,
-                rounds=tuple(rounds),
-                why=why,
-            )
+            why, agrees = _verdict(done, len(rounds))
+            return ended(why, agrees=agrees)
         tightened = _with_caps(tightened, cuts)
         result = planner.plan(tightened, **asked)
-        if result.plan is None:
-            # The cuts are a heuristic: that none remains under them proves nothing.
-            none = dataclasses.replace(
-                first,
-                status="unknown",
-                limit=result.limit,
-                plan=None,
-                evaluation=None,
-                objective=None,
-                gap=None,
-                chosen=None,
-            )
-            why = f"no plan remains with less load: {broken[0]}"
-            return Agreement(
-                result=none, simulation=None, agrees=False, rounds=tuple(rounds), why=why
-            )
+        if result.plan is not None:
+            continue
+        if result.limit == "interrupted":
+            why = f"stopped while looking for a plan with less load: {test.broken[0]}"
+            return ended(why, stopped=True)
+        if result.status != "infeasible":
+            limit = "" if result.limit is None else f" within the limit of {result.limit}"
+            why = f"no plan with less load was found{limit}: {test.broken[0]}"
+            return ended(why)
+        # The cuts are a heuristic: that none remains under them proves nothing.
+        none = dataclasses.replace(
+            first,
+            status="unknown",
+            limit=None,
+            plan=None,
+            evaluation=None,
+            objective=None,
+            gap=None,
+            chosen=None,
+        )
+        return Agreement(
+            result=none,
+            simulation=None,
+            agrees=False,
+            stopped=False,
+            rounds=tuple(rounds),
+            why=f"no plan remains with less load: {test.broken[0]}",
+        )
 
 
-def _simulated(
+def _verdict(last: Round, rounds: int) -> tuple[str, bool]:
+    """Return how it ended without a queue to give less load, and whether that is agreement."""
+    if last.broken and rounds < MOST_ROUNDS:
+        return f"its requests do not wait, so less load cannot help: {last.broken[0]}", False
+    if last.broken:
+        return f"no plan was confirmed within {rounds} rounds: {last.broken[0]}", False
+    if last.untested:
+        names = ", ".join(f"'{name[:40]}'" for name in last.untested[:12])
+        return f"too few requests of {names} to tell: take more", False
+    return "the simulation keeps every deadline", True
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """Whether a deadline is surely kept or surely missed, and whether requests sufficed to tell."""
+
+    deadline: Broken
+    kept: bool
+    missed: bool
+    enough: bool
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A simulation, the deadlines that it does not surely keep, and streams it says nothing of."""
+
+    simulation: Simulation
+    broken: tuple[Broken, ...]
+    untested: tuple[str, ...]
+
+
+def _tested(
     problem: Problem,
     plan: Plan,
     requests: int,
     seed: int,
     number: int,
     stop: threading.Event | None,
-) -> tuple[Simulation, tuple[Broken, ...]]:
-    """Simulate until each deadline is surely kept or surely broken, or enough is enough."""
+) -> _Test:
+    """Simulate until each deadline is surely kept or surely missed, or enough is enough.
+
+    Raises
+    ------
+    InterruptedRunError
+        If it was stopped before any request was counted.
+    """
     tests = sum(len(s.tail_deadlines) + 1 for s in problem.streams)
     # Shares of 1/2, 1/6, 1/12, … of the error for the rounds, which add up to all of it.
-    error = FAMILY_ERROR / tests / ((number + 1) * (number + 2))
+    error = FAMILY_ERROR / tests / len(LOOKS) / ((number + 1) * (number + 2))
     stopped = (lambda: False) if stop is None else stop.is_set
-    for longer in (1, 4, 16):
+    needed = min(_requests_needed(problem, plan), requests * LOOKS[-1])
+    for longer in LOOKS:
+        if requests * longer < needed:
+            continue
         simulation = simulate(
             problem,
             plan,
@@ -221,39 +311,65 @@ def _simulated(
             seed=seed + 1000 * number + longer,
             stop=stopped,
         )
-        doubtful, broken = [], []
-        for stream in simulation.streams:
-            for deadline, kept, missed in _deadlines(problem, stream, 1 - error):
-                if not kept:
-                    broken.append(deadline)
-                    doubtful += [] if missed else [deadline]
-        if not doubtful or simulation.interrupted:
+        found = [each for stream in simulation.streams for each in _find(problem, stream, error)]
+        if simulation.interrupted or all(each.kept or each.missed for each in found):
             break
-    return simulation, tuple(broken)
+    broken: dict[tuple[str, str], Broken] = {}
+    for each in found:
+        if not each.kept and each.enough:
+            # Of a percentile the worst of the routes.
+            key = each.deadline.stream, each.deadline.statistic
+            if key not in broken or each.deadline.simulated < broken[key].simulated:
+                broken[key] = each.deadline
+    untested = dict.fromkeys(each.deadline.stream for each in found if not each.enough)
+    return _Test(simulation, tuple(broken.values()), tuple(untested))
 
 
-def _deadlines(
-    problem: Problem, stream: SimulatedStream, confidence: float
-) -> list[tuple[Broken, bool, bool]]:
-    """Return each deadline of a stream, whether it is surely kept, whether surely missed."""
-    found = []
+def _requests_needed(problem: Problem, plan: Plan) -> float:
+    """Return how many requests make `ENOUGH` of each route with a deadline, tail ones included."""
+    rate = sum(stream.rate_per_second for stream in problem.streams)
+    needed = 0.0
+    for stream in problem.streams:
+        share = (1 - WARM_UP) * stream.rate_per_second / rate
+        if stream.deadline_seconds < float("inf"):
+            needed = max(needed, ENOUGH / share)
+        if stream.tail_deadlines:
+            # Where all are in time, a share of p is sure from some 5 / (1 - p) requests on.
+            rarest = max(tail.probability for tail in stream.tail_deadlines)
+            least = min(route.fraction for route in plan.routes[stream.name])
+            needed = max(needed, max(ENOUGH, 10 / (1 - rarest)) / (share * least))
+    return needed
+
+
+def _find(problem: Problem, stream: SimulatedStream, error: float) -> Iterator[_Finding]:
+    """Yield what a simulation says of a stream's deadlines, of percentiles on each route."""
+    confidence = 1 - error
     limit = problem.stream[stream.name].deadline_seconds
     if limit < float("inf"):
-        mean = Broken(
-            stream=stream.name, statistic="mean", simulated=stream.mean.value, required=limit
+        mean, within = stream.mean, limit * (1 + RELATIVE_TOLERANCE)
+        kept = mean.below(within, confidence)
+        if mean.standard_error == 0:
+            kept = mean.value <= within
+        yield _Finding(
+            Broken(stream=stream.name, statistic="mean", simulated=mean.value, required=limit),
+            kept=kept,
+            missed=not kept and mean.above(within, confidence),
+            enough=mean.standard_error is not None,
         )
-        found.append(
-            (mean, stream.mean.below(limit, confidence), stream.mean.above(limit, confidence))
+    for deadline in (each for route in stream.routes for each in route.deadlines):
+        share, kept = deadline.attainment, deadline.surely_met(confidence)
+        yield _Finding(
+            Broken(
+                stream=stream.name,
+                statistic=deadline.statistic,
+                simulated=share.value,
+                required=deadline.probability,
+            ),
+            kept=kept,
+            missed=deadline.surely_missed(confidence),
+            # All in time and still not sure: that is too few, and nothing against the plan.
+            enough=kept or (share.standard_error is not None and share.value < 1),
         )
-    for deadline in stream.deadlines:
-        tail = Broken(
-            stream=stream.name,
-            statistic=deadline.statistic,
-            simulated=deadline.attainment.value,
-            required=deadline.probability,
-        )
-        found.append((tail, deadline.surely_met(confidence), deadline.surely_missed(confidence)))
-    return found
 
 
 def _cuts(
@@ -270,9 +386,9 @@ def _cuts(
             for visit in visits(problem, route_price(problem, stream, route)):
                 waited = loads[visit.queue].mean_wait_seconds or 0.0
                 waits[visit.queue] = waits.get(visit.queue, 0.0) + waited
-        if not waits:
+        queue = max(waits, key=lambda key: waits[key], default=None)
+        if queue is None or not waits[queue]:
             continue
-        queue = max(waits, key=lambda key: waits[key])
         caps[queue] = min(_cap(problem, queue), loads[queue].offered) * LESS_LOAD
     return caps
 
@@ -311,7 +427,6 @@ def _under(first: Result, last: Result, problem: Problem, gap: float) -> Result:
     return dataclasses.replace(
         last,
         status="optimal" if closed else "feasible",
-        limit=None,
         bound=first.bound,
         gap=left,
         certificate=first.certificate,

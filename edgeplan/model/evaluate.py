@@ -623,7 +623,7 @@ def _limit_violations(
         yield from _exceeds("memory", place, load.memory_bytes, device.memory_bytes, "B")
         yield from _exceeds("device power", place, load.watts, device.power_budget_watts, "W")
         if problem.capacity == "utilisation":
-            cap = device.utilisation_cap
+            cap = _below_one(problem, device.utilisation_cap, load.utilisation)
             yield from _exceeds("device capacity", place, load.utilisation, cap, "busy")
     if problem.capacity == "utilisation":
         for link, used in zip(problem.links, links, strict=True):
@@ -632,7 +632,7 @@ def _limit_violations(
                     "link capacity",
                     f"link {link.name}",
                     used.utilisation,
-                    link.utilisation_cap,
+                    _below_one(problem, link.utilisation_cap, used.utilisation),
                     "busy",
                 )
     power = math.fsum(load.watts for load in devices)
@@ -640,6 +640,12 @@ def _limit_violations(
     hourly = spending * 3600
     limit = problem.budgets.dollars_per_hour
     yield from _exceeds("money budget", "all streams", hourly, limit, "$/h")
+
+
+def _below_one(problem: Problem, cap: float, utilisation: float) -> float:
+    """Return a cap that no tolerance lifts to where a queue grows without end."""
+    full = problem.waiting != "none" and utilisation >= 1
+    return min(cap, 1 - 2 * RELATIVE_TOLERANCE) if full else cap
 
 
 def _exceeds(

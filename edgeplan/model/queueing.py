@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from edgeplan.model.network import LARGEST
 from edgeplan.model.plan import Plan
 from edgeplan.model.price import RoutePrice, Transfer
 from edgeplan.model.problem import Problem, Stream
@@ -187,8 +188,10 @@ class Queue:
             return excess * speed / self.replicas - theta
 
         # Convex, 0 at 0 and falling there: it is negative up to its only other zero.
-        high = speed / max(job.seconds for job in jobs)
+        high = min(speed / max(job.seconds for job in jobs), LARGEST)
         while drift(high) <= 0:
+            if high >= LARGEST:
+                return high
             high *= 2
         low = 0.0
         while high - low > DECAY_PRECISION * high:
@@ -312,7 +315,9 @@ def jobs(
                 seconds=visit.seconds,
                 cv2=visit.cv2,
                 arrival_cv2=burstiness / price.batch,
-                fresh=index == 0 and burstiness == 1 and price.batch == 1,
+                # Not the corrected burstiness: a clock's requests are no more independent for
+                # being counted as Poisson's once they are split.
+                fresh=index == 0 and stream.arrival_cv2 == 1 and price.batch == 1,
             ),
         )
 

@@ -19,6 +19,22 @@ Floats = NDArray[np.float64]
 
 _BLOCK = 8192
 
+_CLOCK = 1e-12
+"""A squared coefficient of variation below this is none."""
+
+MOST_CV2 = 1e6
+"""Burstier gamma arrivals are refused: of more than a million requests nearly all come at one
+moment, and the next one so late that double precision cannot tell services apart."""
+
+POISSON_EXCESS = 0.01
+"""Bursts that raise the index of dispersion (1 for Poisson) by less than this are left out."""
+
+MOST_CYCLE_SECONDS = 1e12
+"""Bursts that are farther apart are refused: times must be told apart to a millisecond."""
+
+LEAST_RATE, MOST_RATE = 1e-12, 1e12
+"""Requests per second that can be simulated."""
+
 
 class Sampler(ABC):
     """A run of an arrival process, from time 0 on."""
@@ -26,15 +42,31 @@ class Sampler(ABC):
     def __init__(self) -> None:
         self._held: Floats = np.empty(0)
 
-    def until(self, seconds: float) -> Floats:
-        """Return the times of the arrivals since the last call, up to a time, ascending."""
-        parts = [self._held]
-        while not (parts[-1].size and parts[-1][-1] > seconds):
+    def until(self, seconds: float, most: float = math.inf) -> Floats:
+        """Return the times of the arrivals since the last call, up to a time, ascending.
+
+        Parameters
+        ----------
+        seconds
+            The time.
+        most
+            So many are enough: there may be more arrivals up to the time than are returned,
+            but then at least so many are.
+        """
+        parts, size = [self._held], self._held.size
+        while size < most and not (parts[-1].size and parts[-1][-1] > seconds):
             parts.append(self._more())
+            size += parts[-1].size
         joined = np.concatenate(parts) if len(parts) > 1 else parts[0]
         cut = int(np.searchsorted(joined, seconds, side="right"))
         self._held = joined[cut:]
         return joined[:cut]
+
+    def peek(self) -> float:
+        """Return when the next request arrives."""
+        if not self._held.size:
+            self._held = self._more()
+        return float(self._held[0])
 
     @abstractmethod
     def _more(self) -> Floats:
@@ -49,7 +81,7 @@ class Renewal:
     ----------
     cv2
         Squared coefficient of variation of the times between: 1 is Poisson, 0 a clock, more
-        than 1 bursts.
+        than 1 bursts; at most `MOST_CV2`.
     """
 
     cv2: float = 1.0
@@ -57,6 +89,10 @@ class Renewal:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.cv2) and self.cv2 >= 0):
             raise InputError.at("cv2", "must be a finite number, not negative")
+        if self.cv2 > MOST_CV2:
+            raise InputError.at(
+                "cv2", f"must be at most {MOST_CV2:g}: burstier arrivals cannot be simulated"
+            )
 
     @property
     def text(self) -> str:
@@ -83,7 +119,7 @@ class _RenewalSampler(Sampler):
         if self._last is None:
             # The stationary process: the first arrival is at a uniform point of a gap drawn
             # in proportion to its length, and such a gamma has a shape larger by one.
-            if self._cv2:
+            if self._cv2 >= _CLOCK:
                 long = self._generator.standard_gamma(1 / self._cv2 + 1) * self._cv2 / self._rate
             else:
                 long = 1 / self._rate
@@ -97,7 +133,7 @@ class _RenewalSampler(Sampler):
 
 def gamma(generator: np.random.Generator, mean: float, cv2: float, size: int) -> Floats:
     """Return gamma-distributed numbers of a mean and a squared coefficient of variation."""
-    if cv2 == 0 or mean == 0:
+    if cv2 < _CLOCK or mean == 0:
         return np.full(size, mean)
     if cv2 == 1:
         return generator.standard_exponential(size) * mean
@@ -130,6 +166,8 @@ class Mmpp:
             faults.append(Fault("burst_seconds", "must be a finite time above 0"))
         if not 0 < self.share < 1:
             faults.append(Fault("share", "must be above 0 and below 1"))
+        if not faults and self.burst_seconds / self.share > MOST_CYCLE_SECONDS:
+            faults.append(Fault("burst_seconds", "over share: bursts are too far apart"))
         if faults:
             raise InputError(faults)
 
@@ -145,9 +183,27 @@ class Mmpp:
         """Return the mean rate where ``asked`` is asked for."""
         return asked
 
+    def excess(self, rate_per_second: float) -> float:
+        """Return by how much counts over long times are more dispersed than Poisson's.
+
+        The index of dispersion less 1: twice the variance of the rate over its decay and its mean
+        (Fischer and Meier-Hellstern 1993, The MMPP cookbook).
+        """
+        quiet = 1 / (1 - self.share + self.ratio * self.share)
+        spread = (self.ratio - 1) * quiet
+        variance = self.share * (1 - self.share) * spread**2
+        return 2 * variance * (1 - self.share) * self.burst_seconds * rate_per_second
+
     def sampler(self, rate_per_second: float, generator: np.random.Generator) -> Sampler:
-        """Begin a run."""
+        """Begin a run; of bursts too short to be noticed (`POISSON_EXCESS`) a Poisson process."""
+        if self.excess(rate_per_second) < POISSON_EXCESS:
+            return _RenewalSampler(1.0, rate_per_second, generator)
         return _MmppSampler(self, rate_per_second, generator)
+
+
+_SWITCHES = 4096
+"""Switches between the two rates that are drawn together; even, so that a block ends with the
+other state than it began with."""
 
 
 class _MmppSampler(Sampler):
@@ -171,12 +227,13 @@ class _MmppSampler(Sampler):
         ticks = np.cumsum(self._generator.standard_exponential(_BLOCK))
         ticks += self._last
         self._last = float(ticks[-1])
-        while self._clock[-1] <= self._last:
-            state = (np.arange(512) + self._first) % 2
-            lengths = self._switches.standard_exponential(512) * self._means[state]
-            self._time = np.append(self._time, self._time[-1] + np.cumsum(lengths))
-            ran = np.cumsum(lengths * self._rates[state])
-            self._clock = np.append(self._clock, self._clock[-1] + ran)
+        clock, time = [self._clock], [self._time]
+        while clock[-1][-1] <= self._last:
+            state = (np.arange(_SWITCHES) + self._first) % 2
+            lengths = self._switches.standard_exponential(_SWITCHES) * self._means[state]
+            time.append(time[-1][-1] + np.cumsum(lengths))
+            clock.append(clock[-1][-1] + np.cumsum(lengths * self._rates[state]))
+        self._clock, self._time = np.concatenate(clock), np.concatenate(time)
         times: Floats = np.interp(ticks, self._clock, self._time)
         past = int(np.searchsorted(self._clock, self._last, side="right")) - 1
         self._clock, self._time = self._clock[past:], self._time[past:]
@@ -206,6 +263,14 @@ class Trace:
             raise InputError.at(self.name[:80], "needs at least two arrivals at different times")
         if not np.isfinite(self.times).all() or np.any(np.diff(self.times) < 0):
             raise InputError.at(self.name[:80], "times must be finite and never decrease")
+        with np.errstate(over="ignore"):
+            rate = self.own_rate_per_second
+        if not LEAST_RATE <= rate <= MOST_RATE:
+            raise InputError.at(
+                self.name[:80],
+                f"has {rate:.3g} arrivals per second; from {LEAST_RATE:g} to {MOST_RATE:g} can be "
+                "simulated",
+            )
 
     @property
     def own_rate_per_second(self) -> float:

@@ -209,7 +209,9 @@ class _Run:
             if stop is not None and stop():
                 interrupted = True
                 break
-            until = now + min(chunk, self.requests - made + 64) / self.system.rate_per_second
+            # After a long silence on, at once, from the next arrival.
+            begin = max(now, min(sampler.peek() for sampler in self.samplers))
+            until = begin + min(chunk, self.requests - made + 64) / self.system.rate_per_second
             now = self._arrive(until)
             self._advance(now, now)
         self._advance(np.inf, now)
@@ -219,8 +221,8 @@ class _Run:
 
     def _arrive(self, until: float) -> float:
         """Make the requests up to a time; return it, or when the last one arrived."""
-        every = [sampler.until(until) for sampler in self.samplers]
         room = self.requests - sum(self.count)
+        every = [sampler.until(until, room) for sampler in self.samplers]
         if sum(births.size for births in every) >= room:
             # Exactly as many as asked for, the first of all sources.
             order = np.argsort(np.concatenate(every), kind="stable")[:room]

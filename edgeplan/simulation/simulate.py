@@ -12,7 +12,15 @@ from edgeplan.model.errors import InputError, InterruptedRunError
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Device, Problem, Stream
-from edgeplan.simulation.arrivals import Arrivals, Floats, Renewal, Trace
+from edgeplan.simulation.arrivals import (
+    MOST_CV2,
+    POISSON_EXCESS,
+    Arrivals,
+    Floats,
+    Mmpp,
+    Renewal,
+    Trace,
+)
 from edgeplan.simulation.engine import WARM_UP, Record, run
 from edgeplan.simulation.simulation import (
     Engine,
@@ -79,7 +87,8 @@ def simulate(
     Raises
     ------
     InputError
-        If the plan does not fit the problem or cannot run, or an option is out of range.
+        If the plan does not fit the problem or cannot run, an option is out of range, arrivals
+        are burstier than can be simulated, or too few requests were asked for to count any.
     InterruptedRunError
         If the run was stopped before any request was counted.
     """
@@ -90,19 +99,28 @@ def simulate(
     translation = translate(problem, plan, arrivals or {})
     system = translation.system
     record = run(system, requests, seed=seed, warm_up=warm_up, on_progress=on_progress, stop=stop)
-    if record.interrupted and not any(values.size for values in record.latencies):
-        raise InterruptedRunError("stopped before any request was counted")
+    if not any(values.size for values in record.latencies):
+        if record.interrupted:
+            raise InterruptedRunError("stopped before any request was counted")
+        raise InputError.at(
+            "requests",
+            f"of {requests} not one was counted: none arrived after the warm-up in a batch that "
+            "was filled; take more",
+        )
     report = _Report(problem, plan, translation, record)
     loads = report.devices(), report.links()
     streams = tuple(report.streams())
+    # A stream without counted requests has no numbers: a note says that it is left out.
+    counted = [stream for stream in streams if stream.requests]
+    rate = math.fsum(stream.rate_per_second for stream in counted)
     weights = [
-        1.0 if problem.objective.aggregate == "total" else rate / system.rate_per_second
-        for rate in (stream.rate_per_second for stream in streams)
+        1.0 if problem.objective.aggregate == "total" else stream.rate_per_second / rate
+        for stream in counted
     ]
     latency, energy, cost = (
         math.fsum(weight * value for weight, value in zip(weights, values, strict=True))
         for values in zip(
-            *((s.mean.value, s.energy_joules, s.cost_dollars) for s in streams), strict=True
+            *((s.mean.value, s.energy_joules, s.cost_dollars) for s in counted), strict=True
         )
     )
     return Simulation(
@@ -355,10 +373,20 @@ def _notes(
                     f"the trace of '{source.name[:40]}' has {own:.4g} requests per second, the "
                     f"stream {asked:.4g}: predictions are for the stream's"
                 )
+        if (
+            isinstance(trace, Mmpp)
+            and trace.ratio > 1
+            and trace.excess(source.rate_per_second) < POISSON_EXCESS
+        ):
+            yield (
+                f"the bursts of '{source.name[:40]}' are so short that its requests arrive as if "
+                "there were none: they are simulated as Poisson"
+            )
     other = [
         source.name
         for source, stream in zip(system.sources, problem.streams, strict=True)
-        if source.arrivals != Renewal(cv2=stream.arrival_cv2)
+        if source.arrivals != Renewal(cv2=min(stream.arrival_cv2, MOST_CV2))
+        or stream.arrival_cv2 > MOST_CV2
     ]
     if other:
         yield (
@@ -366,7 +394,15 @@ def _notes(
             "problem says: predictions, exact and safe ones too, are for the problem's arrivals"
         )
     yield from _too_short(system, record)
-    few = [stream.name for stream in streams if stream.mean.standard_error is None]
+    missing = [stream.name for stream in streams if not stream.requests]
+    if missing:
+        yield (
+            f"no request of {', '.join(name[:40] for name in missing[:12])} was counted: latency, "
+            "energy and cost of all streams together are without it"
+        )
+    few = [
+        stream.name for stream in streams if stream.requests and stream.mean.standard_error is None
+    ]
     if few:
         yield (
             f"too few requests of {', '.join(name[:40] for name in few[:12])} to say how sure "

@@ -234,7 +234,8 @@ class Simulation:
     seconds, warm_up_seconds
         Simulated time, and how much of its start is not counted.
     latency_seconds, energy_joules, cost_dollars
-        Aggregated over the streams as the problem's objective says (by default per request).
+        Aggregated over the streams as the problem's objective says (by default per request);
+        streams of which no request was counted are left out.
     streams, devices, links
         The same in detail; links that requests load.
     engine

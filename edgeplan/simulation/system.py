@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Literal
 
 from edgeplan.model.errors import Fault, InputError
-from edgeplan.simulation.arrivals import POISSON, Arrivals
+from edgeplan.simulation.arrivals import LEAST_RATE, MOST_RATE, POISSON, Arrivals
 
 Dispatch = Literal["random", "shared"]
 
@@ -121,6 +121,9 @@ class System:
         for index, source in enumerate(self.sources):
             if not (math.isfinite(source.rate_per_second) and source.rate_per_second > 0):
                 faults.append(Fault(f"sources[{index}].rate_per_second", "must be positive"))
+            elif not LEAST_RATE <= source.true_rate_per_second <= MOST_RATE:
+                message = f"must be from {LEAST_RATE:g} to {MOST_RATE:g} to be simulated"
+                faults.append(Fault(f"sources[{index}].rate_per_second", message))
             total = math.fsum(each.fraction for each in self.classes if each.source == index)
             if not math.isclose(total, 1, abs_tol=1e-6):
                 faults.append(Fault(f"sources[{index}]", f"fractions add up to {total:.9g}, not 1"))

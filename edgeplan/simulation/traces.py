@@ -41,7 +41,8 @@ def read_trace(path: Path, *, scaled: bool = False) -> Trace:
     ------
     InputError
         If it is missing, too large, no text, has fewer than two different times, or a row is
-        malformed, negative or earlier than the one above; with the line of each.
+        malformed, negative or earlier than the one above, with the line of each; or if its rate
+        cannot be simulated.
     """
     place = str(path)[:200]
     try:
@@ -61,7 +62,10 @@ def read_trace(path: Path, *, scaled: bool = False) -> Trace:
         raise InputError.at(
             place, "needs arrivals at two different times at least: they give the rate"
         )
-    return Trace(times=np.array(times), name=path.name, scaled=scaled)
+    try:
+        return Trace(times=np.array(times), name=path.name, scaled=scaled)
+    except InputError as error:
+        raise InputError(Fault(place, fault.message) for fault in error.faults) from None
 
 
 def _times(place: str, rows: Iterable[list[str]]) -> list[float]:

@@ -14,7 +14,7 @@ from edgeplan.model.errors import Fault, InputError
 from edgeplan.model.plan import Plan
 from edgeplan.model.price import RoutePrice, Transfer, route_price
 from edgeplan.model.problem import Problem, Stream
-from edgeplan.simulation.arrivals import Arrivals, Renewal
+from edgeplan.simulation.arrivals import MOST_CV2, POISSON, Arrivals, Renewal
 from edgeplan.simulation.system import JobClass, Queue, Source, System, Visit
 
 Place = tuple[str, str]
@@ -98,11 +98,16 @@ def translate(problem: Problem, plan: Plan, arrivals: Mapping[str, Arrivals]) ->
 
     sources, classes, prices, stage_visits = [], [], [], []
     for number, stream in enumerate(problem.streams):
+        said = arrivals.get(stream.name)
+        if said is None and stream.arrival_cv2 > MOST_CV2:
+            place = f"streams.{stream.name[:80]}.arrival_cv2"
+            faults.append(Fault(place, f"must be at most {MOST_CV2:g} to be simulated"))
+            said = POISSON
         sources.append(
             Source(
                 name=stream.name,
                 rate_per_second=stream.rate_per_second,
-                arrivals=arrivals.get(stream.name, Renewal(cv2=stream.arrival_cv2)),
+                arrivals=said or Renewal(cv2=stream.arrival_cv2),
             )
         )
         for index, route in enumerate(plan.routes[stream.name]):

@@ -36,6 +36,8 @@ ENUMERABLE_ROUTES = 2_000
 """`choose` enumerates problems with at most so many routes (about 0.1 s to price) …"""
 ENUMERABLE_PLANS = 1_000_000
 """… and at most so many combinations of them (about 0.5 s at the worst)."""
+ENUMERABLE_LOADED = 100_000_000
+"""The same under load, where waits leave little to try (about 0.3 s)."""
 
 
 class _Lazy(Mapping[str, type[Solver]]):
@@ -135,9 +137,18 @@ def choose(problem: Problem) -> tuple[str, str]:
     # The enumerator itself is light: it imports numpy only.
     from edgeplan.solvers.route_lists import count_routes
 
+    split = any(stream.route_limit > 1 for stream in problem.streams)
     if problem.load_features:
+        from edgeplan.solvers.route_lists import count_plans
+
+        routes = sum(
+            count_routes(problem, s) * len(problem.batch_sizes(s)) for s in problem.streams
+        )
+        few = routes <= ENUMERABLE_ROUTES and count_plans(problem) <= ENUMERABLE_LOADED
+        if few and not split and not get("enumerate").unsupported(problem):
+            return "enumerate", "plans are few enough to try them all, which proves the answer"
         return "queueing", f"{problem.load_features[0]}: a program of queues and routes"
-    if any(stream.route_limit > 1 for stream in problem.streams):
+    if split:
         return "highs", "streams may be split by fraction, which cannot be enumerated"
     routes, plans = 0, 1
     for stream in problem.streams:

@@ -159,6 +159,7 @@ def test_kinds_of_arrivals(files, tmp_path):
         (["--arrivals", "camera=gamma"], "must be poisson"),
         (["--arrivals", "camera=gamma:-1"], "cv2 must be a finite number, not negative"),
         (["--arrivals", "camera=gamma:nan"], "cv2 must be a finite number"),
+        (["--arrivals", "camera=gamma:1e300"], "cv2 must be at most 1e+06"),
         (["--arrivals", "camera=mmpp:0.5,10s"], "ratio must be a finite number, at least 1"),
         (["--arrivals", "camera=mmpp:4,10"], "TIME: needs a unit"),
         (["--arrivals", "camera=mmpp:4,10s,1.5"], "share must be above 0 and below 1"),
@@ -182,6 +183,7 @@ def test_options_that_are_refused(files, words, says):
         ("", "has no arrivals"),
         ("time\n1\n0.5\n", "line 3: is earlier than the row above: sort the rows by time"),
         ("time\n-1\n", "line 2: is negative: count seconds from the start"),
+        ("0\n1e-320\n", "has inf arrivals per second; from 1e-12 to 1e+12"),
         ("0\nsoon\n", "line 2: 'soon' is no time; write seconds (12.5) or a date"),
     ],
 )
@@ -193,6 +195,11 @@ def test_malformed_traces_are_refused_with_file_and_line(files, tmp_path, text, 
     (fault,) = json.loads(result.stdout)["error"]["faults"]
     assert fault["place"].startswith(str(trace))
     assert says in f"{fault['place']}: {fault['message']}"
+
+
+def test_bursts_too_short_to_be_noticed_are_no_work(files):
+    document = invoke_json("simulate", *files, "--requests", 2000, "--arrivals", "mmpp:4,20us")
+    assert any("simulated as Poisson" in text for text in document["notes"])
 
 
 def test_a_plan_that_cannot_run_is_refused(files):

@@ -75,7 +75,7 @@ def fewer_requests(problem: Problem, draw: Random) -> Pair:
 
 def hardly_any(problem: Problem, draw: Random) -> Pair:
     """As rates go to 0 waits do, and the optimum to that without waiting."""
-    rare = _streams(problem, lambda stream: each(stream, rate_per_second=1e-7))
+    rare = _streams(problem, lambda stream: each(stream, rate_per_second=1e-9))
     # A percentile does not go to the mean: service times still vary.
     rare = _streams(rare, lambda stream: dataclasses.replace(stream, tail_deadlines=()))
     return Pair(rare, without_waiting(rare), "same")

@@ -136,12 +136,12 @@ def _cap(problem: Problem, key: tuple[str, str]) -> float:
 
 
 def solve(tally: Tally, label: str, problem: Problem, seconds: float | None = None) -> SolverResult:
-    """Solve and check what the result says of itself; it may end early where time is limited."""
+    """Solve and check what the result says of itself; where time is limited it may end early."""
     result = registry.get("queueing", gap=GAP, time_limit=seconds).solve(problem)
     tally.seconds.append(result.seconds)
     done = result.stop is Stop.COMPLETED
     tally.counts["not completed"] += not done
-    early = seconds is not None and result.stop is Stop.TIME_LIMIT
+    early = seconds is not None and result.stop in (Stop.TIME_LIMIT, Stop.WORK_LIMIT)
     tally.hold(f"{label}: {result.stop} {result.message}", done or early)
     checked = verify(
         problem,

@@ -52,14 +52,16 @@ def test_a_property_holds(name: str, seed: int, draw: Random) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", LOAD_PROPERTIES)
 def test_a_property_holds_on_many_problems(name: str) -> None:
-    """By the enumerator; every tenth by each other solver that supports both problems."""
+    """By the enumerator; every tenth small one by the program of queues and routes too."""
     counts: Counter[str] = Counter()
     broken = []
-    for seed in range(300_000, 300_400):
+    for seed in range(300_000, 300_150):
         pair = LOAD_PROPERTIES[name](random_loaded_problem(seed), Random(seed))
-        if max(count_plans(pair.first), count_plans(pair.other)) > 10**8:
+        plans = max(count_plans(pair.first), count_plans(pair.other))
+        if plans > 10**7:
             continue
-        for solver in (ORACLE, *LOADED) if seed % 10 == 0 else (ORACLE,):
+        both = seed % 10 == 0 and plans <= MOST_PLANS
+        for solver in (ORACLE, *LOADED) if both else (ORACLE,):
             first, other = optimum(pair.first, solver), optimum(pair.other, solver)
             counts[f"by {solver}"] += 1
             counts["feasible"] += math.isfinite(first)
@@ -69,4 +71,4 @@ def test_a_property_holds_on_many_problems(name: str) -> None:
     shown = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     print(f"\n{name}: {shown}; broken {len(broken)} times")  # noqa: T201  # for `make test-long`
     assert broken == []
-    assert counts["feasible"] >= 200
+    assert counts["feasible"] >= 90

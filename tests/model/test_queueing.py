@@ -11,7 +11,7 @@ from edgeplan.model.errors import InputError
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route, whole
-from edgeplan.model.problem import Device, Link, Problem, Stream, TailDeadline
+from edgeplan.model.problem import Device, Link, Objective, Problem, Stream, TailDeadline
 from edgeplan.model.queueing import Job, Queue, Wait, erlang_c
 
 MS = 1e-3
@@ -115,6 +115,29 @@ def _problem(**changes: object) -> Problem:
         waiting="mg1",
     )
     return dataclasses.replace(problem, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cv2", [0.0, 0.5, 4.0])
+def test_a_split_stream_that_is_not_poisson_is_not_exact(cv2: float) -> None:
+    stream = dataclasses.replace(_problem().streams[0], splittable=True, arrival_cv2=cv2)
+    problem = _problem(streams=(stream,))
+    routes = (Route(devices=("site",), fraction=0.9), Route(devices=("cloud",), fraction=0.1))
+    found = evaluate(problem, Plan(routes={"s": routes}))
+    assert found.streams[0].basis == "approximate"
+    assert found.devices[0].basis == "approximate"
+
+
+def test_times_too_short_to_wait_for_do_not_break_the_decay() -> None:
+    assert queue(Job(1.0, 1e-310, 0.0)).decay_per_second >= 1e29
+    assert queue(Job(1.0, 1e-31, 1.0)).decay_per_second >= 1e29
+
+
+def test_no_tolerance_lets_a_queue_grow_without_end() -> None:
+    devices = (Device(name="site", utilisation_cap=1 - 1e-7), Device(name="cloud"))
+    stream = dataclasses.replace(_problem().streams[0], rate_per_second=100.0, waits=False)
+    problem = _problem(devices=devices, streams=(stream,), objective=Objective(latency=0, cost=1))
+    found = evaluate(problem, whole(problem, {"s": "site"}))
+    assert [violation.kind for violation in found.violations] == ["device capacity"]
 
 
 def test_a_request_waits_at_its_device() -> None:

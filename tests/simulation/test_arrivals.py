@@ -93,6 +93,11 @@ def test_how_often_one_asks_changes_nothing(process: Arrivals) -> None:
         (lambda: Mmpp(ratio=0.5, burst_seconds=1.0), "ratio"),
         (lambda: Mmpp(ratio=2.0, burst_seconds=0.0), "burst_seconds"),
         (lambda: Mmpp(ratio=2.0, burst_seconds=1.0, share=1.0), "share"),
+        (lambda: Renewal(cv2=1e300), "cv2: must be at most 1e"),
+        (lambda: Mmpp(ratio=2.0, burst_seconds=1e300), "too far apart"),
+        (lambda: Mmpp(ratio=2.0, burst_seconds=1.0, share=1e-300), "too far apart"),
+        (lambda: Trace(times=np.array([0.0, 1e-320])), "inf arrivals per second"),
+        (lambda: Trace(times=np.array([0.0, 1e308])), "1e-308 arrivals per second"),
         (lambda: Trace(times=np.array([1.0])), "two arrivals"),
         (lambda: Trace(times=np.array([1.0, 1.0])), "two arrivals"),
         (lambda: Trace(times=np.array([1.0, 3.0, 2.0, 4.0])), "never decrease"),
@@ -101,3 +106,45 @@ def test_how_often_one_asks_changes_nothing(process: Arrivals) -> None:
 def test_processes_that_there_are_not(make, says: str) -> None:
     with pytest.raises(InputError, match=says):
         make()
+
+
+@pytest.mark.parametrize("share", [0.5, 0.02])
+def test_bursts_with_few_requests_each_are_not_slow_to_draw(share: float) -> None:
+    # Two switches to a twentieth of a request, and more of them than a block has.
+    process = Mmpp(ratio=4 / share, burst_seconds=0.05 * share, share=share)
+    assert process.excess(1.0) > 0.01
+    found = times(process, 1.0, 40_000.0)
+    error = np.sqrt((1 + process.excess(1.0)) / 40_000)
+    assert found.size / 40_000 == pytest.approx(1.0, abs=5 * error)
+    windows = np.bincount(found.astype(int), minlength=40_000)[:40_000]
+    assert windows.var() / windows.mean() == pytest.approx(1 + process.excess(1.0), rel=0.05)
+
+
+@pytest.mark.parametrize(("burst_seconds", "rate"), [(1e-3, 10.0), (2e-5, 120.0), (1e-6, 10.0)])
+def test_bursts_far_shorter_than_a_gap_are_none(burst_seconds: float, rate: float) -> None:
+    process = Mmpp(ratio=4.0, burst_seconds=burst_seconds)
+    assert 0 < process.excess(rate) < 0.01
+    found = times(process, rate, 20_000 / rate)
+    np.testing.assert_array_equal(found, times(Renewal(), rate, 20_000 / rate))
+
+
+def test_what_the_dispersion_exceeds_is_that_of_the_counts() -> None:
+    process = Mmpp(ratio=4.0, burst_seconds=2.0, share=0.25)
+    quiet = 8.0 / (1 - 0.25 + 4 * 0.25)
+    variance, decay = 0.25 * 0.75 * (3 * quiet) ** 2, 1 / 2.0 + 1 / 6.0
+    assert process.excess(8.0) == pytest.approx(2 * variance / decay / 8.0)
+
+
+def test_a_burst_without_end_is_drawn_only_as_far_as_asked() -> None:
+    sampler = Mmpp(ratio=1e12, burst_seconds=10.0, share=1e-11).sampler(
+        50.0, np.random.default_rng(0)
+    )
+    begin = sampler.peek()
+    found = sampler.until(begin + 5e11, 1000)
+    assert found[0] == begin
+    assert 1000 <= found.size <= 20_000
+
+
+@pytest.mark.parametrize("cv2", [1e-310, 1e-300, 1e-13])
+def test_almost_no_variation_is_a_clock(cv2: float) -> None:
+    np.testing.assert_allclose(np.diff(times(Renewal(cv2=cv2), 4.0, 100.0)), 0.25)

@@ -341,3 +341,49 @@ def test_an_interrupted_run_keeps_what_was_counted() -> None:
     assert "stopped after" in found.notes[0]
     with pytest.raises(InterruptedRunError, match="before any request was counted"):
         simulate(problem(), PLANS["site"], requests=1_000_000, stop=lambda: True)
+
+
+def test_a_batch_that_is_never_filled_is_no_count() -> None:
+    with pytest.raises(InputError, match="requests: of 1 not one was counted"):
+        simulate(problem(), PLANS["batches"], requests=1)
+
+
+def test_a_stream_without_requests_is_left_out_of_the_sums() -> None:
+    made = problem()
+    rare = dataclasses.replace(made.streams[0], name="rare", rate_per_second=1e-6)
+    made = dataclasses.replace(made, streams=(*made.streams, rare))
+    route = PLANS["site"].routes["s"]
+    found = simulate(made, Plan(routes={"s": route, "rare": route}), requests=2000)
+    often, never = found.streams
+    assert never.requests == 0
+    assert found.latency_seconds == pytest.approx(often.mean.value)
+    assert found.energy_joules == pytest.approx(often.energy_joules)
+    assert found.cost_dollars == pytest.approx(often.cost_dollars)
+    assert any("no request of rare was counted" in note for note in found.notes)
+    document = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert document["streams"][1]["mean_seconds"] is None
+
+
+def test_burstier_arrivals_than_can_be_simulated_are_refused() -> None:
+    made = with_stream(problem(), arrival_cv2=1e20)
+    with pytest.raises(InputError, match=r"streams\.s\.arrival_cv2: must be at most 1e\+06"):
+        simulate(made, PLANS["site"], requests=1000)
+    found = simulate(made, PLANS["site"], requests=1000, arrivals={"s": Renewal()})
+    assert any("arrive otherwise" in note for note in found.notes)
+    slow = with_stream(problem(), rate_per_second=1e-20)
+    with pytest.raises(InputError, match=r"rate_per_second: must be from 1e-12 to 1e\+12"):
+        simulate(slow, PLANS["site"], requests=1000)
+
+
+def test_long_silences_are_passed_at_once() -> None:
+    # A burst of some seconds once in 300 years: chunk by chunk it would take a million of them.
+    rare = Mmpp(ratio=1e15, burst_seconds=10.0, share=1e-9)
+    found = simulate(problem(), PLANS["cloud"], requests=2000, arrivals={"s": rare}, seed=1)
+    assert found.requests == 2000
+    assert found.seconds > 1e7
+
+
+def test_bursts_too_short_to_be_noticed_are_said_to_be() -> None:
+    arrivals = {"s": Mmpp(ratio=4.0, burst_seconds=2e-5)}
+    found = simulate(problem(), PLANS["site"], requests=2000, arrivals=arrivals)
+    assert any("simulated as Poisson" in note for note in found.notes)

@@ -26,6 +26,8 @@ _TRIES = 300
 """The greedy rule gives a stream up after so many routes that do not fit …"""
 _TRIES_WITH_REPLICAS = 20
 """… or after so many where numbers of replicas are sought for each."""
+_FEW_STREAMS = 12
+"""With more streams placed, numbers of replicas are sought once, at the end."""
 
 
 def greedy(problem: Problem) -> Baseline:
@@ -140,6 +142,7 @@ class _Table:
         self.on: set[str] = set()
         self.loads: dict[str, float] = {}
         self.crowd = Crowd(problem)
+        self.broken = False
         self.price_on = {device.name: on_objective(problem, device) for device in problem.devices}
 
     def place(self, stream: Stream, candidates: list[Candidate], watch: Callable[[], None]) -> None:
@@ -148,14 +151,15 @@ class _Table:
         ordered = sorted(candidates, key=lambda each: (self.increase(stream, each), each.objective))
         # Limits are per unit of time or per stream: streams to come make none of them looser.
         sofar = dataclasses.replace(self.problem, streams=tuple(self.placed))
-        chosen = next(
-            (
-                candidate
-                for candidate in ordered[: self.tries]
-                if self.fits(sofar, stream, candidate, watch)
-            ),
-            ordered[0],
+        fitting = (
+            candidate
+            for candidate in ordered[: self.tries]
+            if self.fits(sofar, stream, candidate, watch)
         )
+        # Once a stream has broken a limit, nothing that comes mends it.
+        chosen = None if self.broken else next(fitting, None)
+        self.broken = chosen is None
+        chosen = chosen or ordered[0]
         self.routes[stream.name] = (Route(devices=chosen.devices),)
         self.on.update(chosen.devices)
         self.crowd.add(stream, chosen)
@@ -189,6 +193,6 @@ class _Table:
         )
         if evaluate(sofar, plan).feasible:
             return True
-        if not plan.replicas:
+        if not plan.replicas or len(self.placed) > _FEW_STREAMS:
             return False
         return evaluate(sofar, with_best_replicas(sofar, plan, watch)).feasible

@@ -20,6 +20,8 @@ BUSY = 0.5
 """… or makes them so busy."""
 MASTER_SECONDS = 3.0
 """Longest search for a plan among the sets found."""
+ROUNDINGS = 3
+"""Plans made of the relaxation's, each time that one is shown: the likeliest, and random ones."""
 
 
 def bound_by_sets(
@@ -70,9 +72,25 @@ def bound_by_sets(
         value, _ = descent.route_values(spot)
         sets.add_plan(value, spot.replicas)
         rest = np.maximum(spot.replicas - busy, 0.02)
-        best = sets.run(sets.guess(wait, rest, waiting), spot.price, target(), report)
-        found = sets.whole(MASTER_SECONDS) if not over() and best < target() else None
         before = spot.price
+        held = [spot]
+
+        def improve(usage: Floats, held: list[Spot] = held) -> None:
+            for number in range(ROUNDINGS):
+                if over():
+                    return
+                other = _rounded(descent, columns, held[0], usage, random=number > 0)
+                if other.price < held[0].price * (1 - 1e-9):
+                    held[0] = other
+                    offer(other)
+
+        def aim(held: list[Spot] = held) -> tuple[float, float]:
+            return held[0].price, target()
+
+        best = sets.run(sets.guess(wait, rest, waiting), aim, report, improve)
+        spot = held[0]
+        room = max(spot.price - best, 0.0)
+        found = sets.whole(MASTER_SECONDS, room) if not over() and best < target() else None
         if found is not None:
             replicas = spot.replicas.copy()
             for q, count in found[1].items():
@@ -84,6 +102,25 @@ def bound_by_sets(
             break
         heavy |= light
     return spot
+
+
+def _rounded(
+    descent: Descent, columns: Columns, spot: Spot, usage: Floats, *, random: bool
+) -> Spot:
+    """Return what a local search makes of a relaxation's routes, one for each stream."""
+    column = spot.column.copy()
+    for member, group in enumerate(descent.members):
+        own = np.flatnonzero(columns.group == group)
+        share = np.maximum(usage[own], 0.0)
+        if not share.sum() > 0:
+            continue
+        if random:
+            column[member] = descent.rng.choice(own, p=share / share.sum())
+        else:
+            column[member] = own[share.argmax()]
+    other = Spot(column, spot.replicas.copy())
+    other.price = descent.priced(other)
+    return descent.improve(other, 0)
 
 
 def _better(

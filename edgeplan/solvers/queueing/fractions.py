@@ -36,6 +36,14 @@ LINE_STEPS = 45
 """Halvings of a move: to 3e-14 of the fraction."""
 PRECISION = 1e-9
 """A move whose first-order gain is less, relatively, is not worth it."""
+MOST_ROUNDS, TOGETHER_EVERY = 200, 10
+"""Rounds over all streams at the most; after each ten all fractions are moved at once."""
+MOST_TOGETHER = 300
+"""More fractions than that are not moved at once."""
+SMALLEST = 1e-12
+"""A smaller fraction is none."""
+FAR = 1e6
+"""Price of what is over a cap, as a multiple of the best."""
 ROUND_GAIN = 1e-13
 """A round over all streams that gains less, relatively, is the last."""
 PROPORTION = 1e-9
@@ -178,13 +186,70 @@ class Fractions:
             g: np.flatnonzero((self.columns.group == g) & (self.columns.kind == PART))
             for g in most_routes
         }
-        while not over():
+        for number in range(MOST_ROUNDS):
             before = best
             for g, most in most_routes.items():
                 best = self._deal_one(x, members[g], most, best, over)
-            if best >= before * (1 - ROUND_GAIN):
+            if over() or best >= before * (1 - ROUND_GAIN):
                 break
+            if number % TOGETHER_EVERY == TOGETHER_EVERY - 1:
+                # Streams that lean on each other creep one at a time.
+                best = self._together(x, members, most_routes, best)
         return x
+
+    def _together(
+        self, x: Floats, members: Mapping[int, Ints], most_routes: Mapping[int, int], best: float
+    ) -> float:
+        """Move all fractions at once, by sequential quadratic programs; keep what is better."""
+        free = [
+            own if most_routes[g] >= len(own) else own[x[own] > 0] for g, own in members.items()
+        ]
+        columns = np.concatenate(free)
+        if len(columns) > MOST_TOGETHER or len(columns) == len(free):
+            return best
+        from scipy.optimize import LinearConstraint, minimize
+
+        group = np.repeat(np.arange(len(free)), [len(own) for own in free])
+        dealt = LinearConstraint(
+            (group == np.arange(len(free))[:, None]).astype(float), np.ones(len(free)), 1.0
+        )
+        busy = np.zeros((len(self.servers), len(columns)))
+        for position, column in enumerate(columns):
+            at = self.rows(int(column))
+            np.add.at(busy[:, position], self.columns.queue[at], self.columns.busy[at])
+        loaded = busy.any(axis=1)
+        rest = self.loads(x)[1] - busy @ x[columns]
+        cap = np.array([count * cap for count, _, cap in self.servers])
+        limits = LinearConstraint(busy[loaded], -np.inf, (cap - rest)[loaded])
+        tried = x.copy()
+
+        def price(part: Floats) -> float:
+            tried[columns] = part
+            found = self.price(tried)
+            return found / best if math.isfinite(found) else FAR
+
+        def slope(part: Floats) -> Floats:
+            tried[columns] = part
+            return self.marginal(tried)[columns] / best
+
+        found = minimize(
+            price,
+            x[columns],
+            jac=slope,
+            bounds=[(0.0, 1.0)] * len(columns),
+            constraints=[dealt, limits],
+            method="SLSQP",
+            options={"maxiter": 60, "ftol": 1e-15},
+        )
+        part = np.clip(found.x, 0.0, 1.0)
+        part[part < SMALLEST] = 0.0
+        part /= np.bincount(group, weights=part)[group]
+        tried[columns] = part
+        better = self.price(tried)
+        if better >= best:
+            return best
+        x[:] = tried
+        return better
 
     def _deal_one(
         self, x: Floats, own: Ints, most: int, best: float, over: Callable[[], bool]
@@ -219,7 +284,7 @@ class Fractions:
     def _share(self, x: Floats, source: int, target: int) -> float:
         """Return how much to move from one column to another: until both cost the same more."""
         c = self.columns
-        at = {column: self._rows(column) for column in (source, target)}
+        at = {column: self.rows(column) for column in (source, target)}
         queues = np.unique(c.queue[np.concatenate(list(at.values()))])
         base = self.loads(x)
         change = np.zeros_like(base)
@@ -244,7 +309,8 @@ class Fractions:
             low, high = (middle, high) if pays(middle) else (low, middle)
         return low
 
-    def _rows(self, column: int) -> Ints:
+    def rows(self, column: int) -> Ints:
+        """Return the incidences of a column."""
         return self.order[self.first[column] : self.first[column + 1]]
 
 
@@ -328,9 +394,7 @@ def deal_streams(
         kept = np.flatnonzero(allowed)
         fractions = Fractions(problem, columns.take(kept), replicas)
         start = _first(fractions, whole[kept], most_routes)
-        if start is None:
-            # No way to begin from was found, which proves nothing.
-            floor = -math.inf
+        if start is None:  # nothing keeps the caps
             continue
         free = fractions.deal(start, {g: len(kept) for g in most_routes}, over)
         if fractions.convex and not over():
@@ -340,7 +404,14 @@ def deal_streams(
         best = fractions.deal(_fewer(fractions, free, most_routes), most_routes, over)
         value = np.zeros(len(columns))
         value[kept] = best
-        found.append(Dealt(value, replicas, charge + fractions.price(best)))
+        # A device that is on and not used is off in truth.
+        used = {name for r in np.flatnonzero(value > 0) for name in columns.devices[r]}
+        price = fractions.price(best) + math.fsum(
+            count_price(problem, ("device", name), count)
+            for name, count in replicas.items()
+            if name in used
+        )
+        found.append(Dealt(value, {n: c for n, c in replicas.items() if n in used}, price))
     return sorted(found, key=lambda each: each.price), floor if bounded and found else -math.inf
 
 
@@ -378,8 +449,40 @@ def _first(fractions: Fractions, whole: Floats, most_routes: Mapping[int, int]) 
                     break
                 x[column] -= 1 / CHUNKS
             else:
-                return None
+                return _within_caps(fractions, whole, members)
     return x
+
+
+def _within_caps(fractions: Fractions, whole: Floats, members: Mapping[int, Ints]) -> Floats | None:
+    """Return fractions that load the queues least against their caps; ``None`` where none do."""
+    from scipy.optimize import linprog
+
+    c = fractions.columns
+    columns = np.concatenate(list(members.values()))
+    group = np.repeat(np.arange(len(members)), [len(own) for own in members.values()])
+    caps = np.array([count * cap for count, _, cap in fractions.servers])
+    busy = np.zeros((len(caps), len(columns) + 1))
+    for position, column in enumerate(columns):
+        at = fractions.rows(int(column))
+        np.add.at(busy[:, position], c.queue[at], c.busy[at])
+    busy[:, -1] = -caps
+    dealt = np.zeros((len(members), len(columns) + 1))
+    dealt[group, np.arange(len(columns))] = 1.0
+    found = linprog(
+        np.append(np.zeros(len(columns)), 1.0),
+        A_ub=busy,
+        b_ub=-fractions.loads(whole)[1],
+        A_eq=dealt,
+        b_eq=np.ones(len(members)),
+        method="highs",
+    )
+    if not found.success or found.x[-1] > 1:
+        return None
+    x = whole.copy()
+    x[columns] = np.clip(found.x[:-1], 0.0, 1.0)
+    for own in members.values():
+        x[own] /= x[own].sum()
+    return x if math.isfinite(fractions.price(x)) else None
 
 
 def _fewer(fractions: Fractions, x: Floats, most_routes: Mapping[int, int]) -> Floats:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 FITS = 1e-12
 """A set may exceed the room by so much: rounding must not shut one out."""
-MOST_NODES = 200_000
+MOST_NODES = 5_000
 """Largest number of steps of one search."""
 
 

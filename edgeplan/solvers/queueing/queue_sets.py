@@ -32,6 +32,8 @@ from edgeplan.solvers.queueing.prices import count_price
 
 MIXTURES = (0.15, 0.5, 0.85)
 """Weights of the utilisation in a box's one row."""
+BOX_STEP = 5.0
+"""Steps of boxes, as a multiple of those of levels."""
 ROUNDING = 1e-12
 """Worth less, relatively, does not make another level worth a look."""
 
@@ -113,6 +115,7 @@ class QueueSets:
         return SetLevels(c, self.price[c], low, load[None] / c, factor[None] / c)
 
     def _boxes(self, c: int, ratio: float) -> SetLevels:
+        ratio = 1 + BOX_STEP * (ratio - 1)  # there are many more boxes than levels
         used = (self.busy > 0) & (self.moment > 0)
         per = self.moment[used] / self.busy[used] if used.any() else np.ones(1)
         steps = max(math.ceil(-math.log(1 - self.cap) / math.log(ratio) / 2), 8)

@@ -38,6 +38,8 @@ FIRST_ACTIVE = 6
 """Routes of a stream with several queues that the master has at first."""
 FINE_EVERY = 25
 """Rounds after which the bound is taken at fine levels."""
+IDLE_ROUNDS, IDLE_GAIN = 40, 1e-5
+"""So many rounds that gain so little of the price are enough at these levels."""
 CLOSE = 0.02
 """The master is solved when it is that share of the gap above the bound."""
 ROUNDING = 1e-9
@@ -235,9 +237,9 @@ class SetBound:
     def run(
         self,
         start: Multipliers,
-        price: float,
-        target: float,
+        aim: Callable[[], tuple[float, float]],
         report: Callable[[float], None],
+        improve: Callable[[Floats], None],
         rounds: int = 600,
     ) -> float:
         """Improve multipliers until the bound reaches the target.
@@ -246,10 +248,12 @@ class SetBound:
         ----------
         start
             Multipliers to begin from.
-        price, target
-            A plan's price, and the bound that would do.
+        aim
+            Returns the price of the best plan of the moment, and the bound that would do.
         report
             Told the bound now and then.
+        improve
+            Shown now and then how often the relaxation takes each column: a hint for plans.
         rounds
             Most times that the master is solved.
 
@@ -258,32 +262,46 @@ class SetBound:
         float
             The best bound.
         """
-        center, share, value = start, 0.8, self.bound(start, COARSE)
+        ratio, stalled, idle = COARSE, False, 0
+        center, share, value = start, 0.8, self.bound(start, ratio)
         self._fine(center, report)
         for number in range(1, rounds + 1):
+            price, target = aim()
             if self.over() or self.best >= target:
                 break
             duals = self._duals(center)
-            if duals is None or self.master - value < CLOSE * max(price - target, 1e-12):
+            if duals is None:
                 break
+            if stalled or self.master - value < CLOSE * max(price - target, 1e-12):
+                # All that these levels can tell is known.
+                if ratio <= FINE:
+                    break
+                ratio, share = max(1 + (ratio - 1) / 3, FINE), 0.5
+                value, stalled, idle = self.bound(center, ratio), False, 0
             before = self.count
             tried = center.mixed(duals, share)
-            found = self.bound(tried, COARSE)
+            found = self.bound(tried, ratio)
             self.activate(self._joining())
+            idle = 0 if found > value + IDLE_GAIN * price else idle + 1
+            stalled = idle > IDLE_ROUNDS
             if found > value:
                 value, center = found, tried
                 share = min(share + 0.02, 0.95)
             elif self.count == before:
-                if share <= 0:
-                    break
+                stalled = stalled or share <= 0
                 share = max(share - 0.3, 0.0)
             else:
                 share = max(share - 0.1, 0.0)
             if number % FINE_EVERY == 0:
                 self._fine(center, report)
+                improve(self.usage())
+        if self.over():
+            return self.best
         self._fine(center, report)
-        if not self.over() and self.best < target and (duals := self._duals(center)) is not None:
-            self._fine(duals, report)
+        if (duals := self._duals(center)) is not None:
+            improve(self.usage())
+            if self.best < aim()[1]:
+                self._fine(duals, report)
         return self.best
 
     def _fine(self, at: Multipliers, report: Callable[[float], None]) -> None:
@@ -312,12 +330,24 @@ class SetBound:
             found[routes[direct]] += x[column] * numbers[direct]
         return found
 
-    def whole(self, seconds: float) -> tuple[Floats, dict[int, int]] | None:
-        """Return the best plan made of whole sets of the master: columns, replicas by queue."""
+    def whole(self, seconds: float, above: float) -> tuple[Floats, dict[int, int]] | None:
+        """Return the best plan made of whole sets of the master: columns, replicas by queue.
+
+        Parameters
+        ----------
+        seconds
+            Longest search.
+        above
+            Columns whose reduced cost is more, in the objective's units, are left out.
+        """
         import highspy
 
         highs = self.highs
         every = np.arange(self.count, dtype=np.int32)
+        dear = np.array(highs.getSolution().col_dual) * self.unit > above
+        shut = every[dear]
+        none = np.zeros(len(shut))
+        highs.changeColsBounds(len(shut), shut, none, none)
         kind = np.full(self.count, int(highspy.HighsVarType.kInteger), dtype=np.uint8)
         highs.changeColsIntegrality(self.count, every, kind)
         highs.setOptionValue("time_limit", highs.getRunTime() + seconds)
@@ -335,6 +365,7 @@ class SetBound:
         highs.changeColsIntegrality(
             self.count, every, np.full(self.count, int(highspy.HighsVarType.kContinuous), np.uint8)
         )
+        highs.changeColsBounds(len(shut), shut, none, none + math.inf)
         highs.setOptionValue("time_limit", math.inf)
         return found
 

@@ -51,6 +51,8 @@ PRICED_IN = 5
 """Routes of a group that are priced in at a time."""
 ROUND_OFF_SECONDS = 1.0
 """Longest local search from a relaxation's solution."""
+MANY_STREAMS = 10
+"""With fewer streams the program by levels is closed sooner than sets of routes are found."""
 SEARCH_SHARE = 0.15
 """Share of the time limit for the local search before the first bound."""
 
@@ -222,6 +224,7 @@ class _Run:
     bound: float = -math.inf
     levels: Levels = field(default_factory=Levels)
     message: str = ""
+    descent: Descent | None = None
     tangent: float = -math.inf
     by_sets: float = -math.inf
 
@@ -243,13 +246,13 @@ class _Run:
         self.unit = unit_of(routes)
         self.steepness = Steepness(self.searched, routes)
         self.rng = np.random.default_rng(self.options.seed)
-        self.descent: Descent | None = None
         if (routes.kind == WHOLE).all():
             self.local_search(start)
         else:
             self.deal(start)
         self.raise_bound(self.floor())
-        if self.descent is not None and self.plan is not None and self.problem.waiting != "none":
+        many = sum(group.size for group in routes.groups) >= MANY_STREAMS
+        if self.descent is not None and self.plan is not None and many:
             self.bound_by_sets(self.descent)
         if self.closed():
             return Stop.COMPLETED, False
@@ -353,6 +356,8 @@ class _Run:
 
     def bound_by_sets(self, descent: Descent) -> None:
         """Bound by sets of routes at each queue; take the plans that come of it."""
+        if self.problem.waiting == "none":
+            return
 
         def report(bound: float) -> None:
             if bound > self.bound:
