@@ -124,7 +124,7 @@ def page() -> str:
     """Return the page."""
     parts = [
         INTRODUCTION,
-        _words(build.__doc__, skip=("Parameters", "Returns")),
+        _words(build.__doc__, skip=("Parameters", "Returns", "Raises")),
         "## Variables\n",
         _table(inspect.cleandoc(variables.__doc__ or "")),
         "## Objective\n",
