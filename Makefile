@@ -71,7 +71,7 @@ golden: $(READY)
 	$(BIN)/python tools/write_golden.py
 
 docs: $(READY)
-	$(BIN)/python tools/write_formulation.py docs/formulation.md
+	$(BIN)/python tools/write_formulation.py
 
 # The README's picture, from what `make demo` left.
 picture: demo

@@ -10,6 +10,9 @@ or negated; each condition is negated or dropped. Each mutant meets three witnes
 ``golden``  the committed LP text of the equations;
 ``crash``   the mutant cannot be built at all.
 
+The program of queues and routes is broken likewise, and so is each family of entries in its
+rows; the golden text is what notices there, and tests/conformance what the program means.
+
 Exits with 1 when a mutant survives all of them.
 """
 
@@ -19,6 +22,7 @@ import argparse
 import ast
 import copy
 import inspect
+import itertools
 import logging
 import random
 import sys
@@ -32,13 +36,18 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import queueing_witness
 from witnesses import Witness, disagreement, golden_texts, witnesses
 
 from edgeplan.model.formulation import TERMS, constraints, objective
+from edgeplan.model.formulation.queueing import constraints as queue_constraints
+from edgeplan.model.formulation.queueing import objective as queue_objective
 from edgeplan.model.formulation.registry import Register
 from edgeplan.model.formulation.sets import Sets
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "model" / "formulation" / "golden"
+QUEUEING_GOLDEN = GOLDEN.with_name("queueing_golden")
+QUEUEING = (queue_constraints, queue_objective)
 TURNED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Eq: (ast.LtE, ast.GtE),
     ast.LtE: (ast.GtE,),
@@ -85,13 +94,13 @@ class Mutant:
         return ast.fix_missing_locations(tree)
 
     def __str__(self) -> str:
-        name = self.module.__name__.rpartition(".")[2]
+        name = self.module.__name__.removeprefix("edgeplan.model.formulation.").replace(".", "/")
         return f"{name}.py:{self.line} {self.function}: {self.change}"
 
 
 def mutants() -> Iterator[Mutant]:
-    """Yield every mutant of the two modules."""
-    for module in (constraints, objective):
+    """Yield every mutant of the four modules."""
+    for module in (constraints, objective, *QUEUEING):
         tree = ast.parse(inspect.getsource(module))
         for position, node in enumerate(tree.body):
             if isinstance(node, ast.FunctionDef):
@@ -109,7 +118,14 @@ def _broken(module: types.ModuleType, position: int, function: ast.FunctionDef) 
     for index, node in enumerate(nodes):
         if id(node) in hidden:
             continue
-        for change, edit in _edits(node, function):
+        edits = _edits(node, function)
+        if module in QUEUEING:
+            # Whole constants are positions and flags of NumPy there, no mathematics; what they
+            # multiply is scaled and dropped as a product.
+            if isinstance(node, ast.Constant) and not isinstance(node.value, float):
+                edits = iter(())
+            edits = itertools.chain(edits, _row_edits(node, function))
+        for change, edit in edits:
             line = getattr(node, "lineno", function.lineno)
             yield Mutant(module, function.name, line, change, position, index, edit)
 
@@ -185,6 +201,49 @@ def _edits(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str, Edit
         yield f"always {ast.unparse(node.orelse)}", _becoming(node.orelse)
 
 
+def _row_edits(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str, Edit]]:
+    """Break what only rows in arrays have: their limits, and families of entries."""
+    text = ast.unparse(node) if isinstance(node, ast.expr) else ""
+    empty = isinstance(node, ast.Return) and ast.unparse(node) in (
+        "return Rows([])",
+        "return (f['excess'], np.zeros(0))",
+    )
+    if isinstance(node, ast.Return) and function.decorator_list and not empty:
+        kind = getattr(function.decorator_list[0], "id", "")
+        nothing = "Rows([])" if kind == "equation" else "(f['route'][:0], np.zeros(0))"
+        yield "drop the whole rows or term", _setting("value", _expression(nothing))
+    if not isinstance(node, ast.Call):
+        return
+    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    if name == "Rows":
+        for number, keyword in enumerate(node.keywords):
+            moved = ast.BinOp(keyword.value, ast.Add(), ast.Constant(0.25))
+            edited = [copy.deepcopy(item) for item in node.keywords]
+            edited[number] = ast.keyword(keyword.arg, moved)
+            yield f"move {keyword.arg} of {text}", _setting("keywords", edited)
+            other = "lower" if keyword.arg == "upper" else "upper"
+            edited = [copy.deepcopy(item) for item in node.keywords]
+            edited[number] = ast.keyword(other, keyword.value)
+            yield f"turn the sense of {text}", _setting("keywords", edited)
+        for number in range(1, len(node.args)):
+            moved = ast.BinOp(node.args[number], ast.Add(), ast.Constant(0.25))
+            arguments = [*node.args[:number], moved, *node.args[number + 1 :]]
+            yield f"move limit {number} of {text}", _setting("args", arguments)
+    elif name == "add" and isinstance(node.func, ast.Attribute):
+        yield f"drop the entries of {text}", _becoming(node.func.value)
+        value = node.args[2] if len(node.args) > 2 else ast.Constant(1.0)
+        for change, factor in (("scale", 1.5), ("negate", -1.0)):
+            changed = ast.BinOp(ast.Constant(factor), ast.Mult(), _array(value))
+            yield f"{change} the entries of {text}", _setting("args", [*node.args[:2], changed])
+    elif name in ("_add_waits", "_add_budget"):
+        scaled = ast.BinOp(ast.Constant(1.5), ast.Mult(), _array(node.args[-1]))
+        yield f"scale {text}", _setting("args", [*node.args[:-1], scaled])
+
+
+def _array(value: ast.expr) -> ast.expr:
+    return ast.Call(_expression("np.asarray"), [value], [])
+
+
 def _is_row(node: ast.Compare, function: ast.FunctionDef) -> bool:
     """Whether a comparison is the row itself: what a registered rule returns."""
     return bool(function.decorator_list) and any(
@@ -254,6 +313,21 @@ def registers(mutant: Mutant) -> tuple[Register, Register]:
     return broken.EQUATIONS, terms
 
 
+def queueing_registers(mutant: Mutant) -> tuple[Any, Any]:
+    """Return the equations and the terms of a mutant of the program of queues and routes."""
+    broken = _run(mutant.module.__name__, mutant.tree())
+    if mutant.module is queue_objective:
+        return queue_constraints.EQUATIONS, broken.TERMS
+    original = sys.modules[queue_constraints.__name__]
+    sys.modules[queue_constraints.__name__] = broken
+    try:
+        name = queue_objective.__name__
+        terms = _run(name, ast.parse(inspect.getsource(queue_objective))).TERMS
+    finally:
+        sys.modules[queue_constraints.__name__] = original
+    return broken.EQUATIONS, terms
+
+
 def _run(name: str, tree: ast.Module) -> Any:
     module = types.ModuleType(name)
     exec(compile(tree, name, "exec"), module.__dict__)
@@ -263,6 +337,9 @@ def _run(name: str, tree: ast.Module) -> Any:
 def judge(mutant: Mutant, problems: dict[str, Witness], golden: dict[str, str]) -> str:
     """Return which witness catches a mutant, or ``survived``."""
     try:
+        if mutant.module in QUEUEING:
+            texts = queueing_witness.golden_texts(*queueing_registers(mutant))
+            return "golden" if texts != read_golden(QUEUEING_GOLDEN) else "survived"
         equations, terms = registers(mutant)
         over = _range(mutant)
         for item in problems.values():
@@ -288,9 +365,9 @@ def _sets(item: Witness) -> Sets:
     return _SETS.setdefault(item.name, Sets(item.problem))
 
 
-def read_golden() -> dict[str, str]:
+def read_golden(folder: Path = GOLDEN) -> dict[str, str]:
     """Return the committed golden texts."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(GOLDEN.glob("*.lp"))}
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.lp"))}
 
 
 @dataclass
@@ -322,10 +399,14 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="judge only so many mutants")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", choices=["layers", "queueing"], help="one of the two programs")
     parser.add_argument("--verbose", action="store_true", help="print every mutant")
     options = parser.parse_args()
     began = time.monotonic()
     every = list(enumerate(mutants()))
+    if options.only is not None:
+        wanted = options.only == "queueing"
+        every = [item for item in every if (item[1].module in QUEUEING) == wanted]
     if options.sample is not None:
         every = random.Random(options.seed).sample(every, min(options.sample, len(every)))
     table: dict[str, Counter[str]] = {}
@@ -334,17 +415,18 @@ def main() -> int:
     with ProcessPoolExecutor(options.processes, get_context("spawn"), _start) as pool:
         verdicts = pool.map(_verdict, [index for index, _ in every], chunksize=4)
         for (_, mutant), verdict in zip(every, verdicts, strict=True):
-            table.setdefault(mutant.function, Counter())[verdict] += 1
+            program = "queues: " if mutant.module in QUEUEING else ""
+            table.setdefault(program + mutant.function, Counter())[verdict] += 1
             if options.verbose:
                 print(f"{verdict:9} {mutant}", flush=True)
             if verdict == "survived":
                 survivors.append(mutant)
     columns = ("oracle", "golden", "crash", "survived")
-    print(f"{'function':18}" + "".join(f"{column:>10}" for column in columns))
+    print(f"{'function':32}" + "".join(f"{column:>10}" for column in columns))
     for function, counts in table.items():
-        print(f"{function:18}" + "".join(f"{counts[column]:10}" for column in columns))
+        print(f"{function:32}" + "".join(f"{counts[column]:10}" for column in columns))
     total = sum(table.values(), Counter[str]())
-    print(f"{'total':18}" + "".join(f"{total[column]:10}" for column in columns))
+    print(f"{'total':32}" + "".join(f"{total[column]:10}" for column in columns))
     caught = len(every) - len(survivors)
     print(
         f"{caught} of {len(every)} mutants caught in {time.monotonic() - began:.0f} s "

@@ -1,6 +1,6 @@
-"""Write docs/formulation.md from the docstrings of the registered equations.
+"""Write docs/formulation.md and docs/formulation-load.md from the registered equations' docstrings.
 
-Usage: python tools/write_formulation.py [docs/formulation.md]
+Usage: python tools/write_formulation.py [FORMULATION [FORMULATION-LOAD]]
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import ModuleType
 
 from edgeplan.model.formulation import (
     EQUATIONS,
@@ -24,8 +26,16 @@ from edgeplan.model.formulation import (
     units,
     variables,
 )
+from edgeplan.model.formulation.queueing import EQUATIONS as EQUATIONS_UNDER_LOAD
+from edgeplan.model.formulation.queueing import TERMS as TERMS_UNDER_LOAD
+from edgeplan.model.formulation.queueing import constraints as queue_constraints
+from edgeplan.model.formulation.queueing import levels
+from edgeplan.model.formulation.queueing import objective as queue_objective
+from edgeplan.model.formulation.queueing import variables as queue_variables
+from edgeplan.solvers.queueing import fractions, queue_sets, set_bound
 
 PAGE = Path(__file__).parent.parent / "docs" / "formulation.md"
+LOAD_PAGE = PAGE.with_name("formulation-load.md")
 
 INTRODUCTION = """\
 # The formulation
@@ -38,11 +48,83 @@ demands the evaluator's price and verdict for each of them.
 """
 
 
+LOAD_INTRODUCTION = """\
+# The program under load
+
+<!-- Written by tools/write_formulation.py from the code: edit the docstrings, not this page. -->
+
+Where requests wait (`waiting: mg1`), a plan's price has products in it: routes load queues, and
+loaded queues make routes wait. This program has whole routes as its columns and *levels* of waits
+at its queues. The evaluator prices every route; the equations only add up. What
+[formulation.md](formulation.md) says holds where nobody waits.
+"""
+
+PROGRAMS = r"""## Two programs
+
+A state k of a queue is a number of replicas and a range of waits $[W_{k-1}, W_k]$; a queue is in
+one state or off. Both programs have the same rows (the load of a state's routes must fit its
+upper end), and price waits differently:
+
+- the *plan program* at the upper end: what it finds costs at most what it says, and keeps all
+  limits. States without an upper end are left out.
+- the *bound program* at the lower end, with one state more from the top level to the cap on
+  utilisation: no plan costs less. Only it proves bounds, and that there is no plan.
+
+Levels are put around the waits of known plans, and split where the bound program's solution pays
+too little for its waits, until the evaluator's price and the bound meet. Percentiles have levels of
+decay of their own, rounded likewise.
+"""
+
+BOUNDS = """## Bounds that are not this program's
+
+Two bounds may be better than that of the bound program; the basis of the certificate names what
+they leave out. Both are `claimed`: floating point, and no multipliers in the plan's file.
+"""
+
+
+def load_page() -> str:
+    """Return the page of the program under load."""
+    terms = (_rule(TERMS_UNDER_LOAD, name) for name in TERMS_UNDER_LOAD)
+    parts = [
+        LOAD_INTRODUCTION,
+        PROGRAMS,
+        "## Levels and states\n",
+        _words(_before(levels.Levels.__doc__)),
+        _words(levels.states.__doc__, skip=("Parameters", "Returns")),
+        "## Variables\n",
+        _table(inspect.cleandoc(queue_variables.__doc__ or "")),
+        "## Objective\n",
+        _words(queue_objective.__doc__),
+        *terms,
+        "## Constraints\n",
+        _words(queue_constraints.__doc__),
+    ]
+    for name, items in _headed(queue_constraints, EQUATIONS_UNDER_LOAD).items():
+        parts.append(f"### {name[0].upper()}{name[1:]}\n")
+        parts.extend(_rule(EQUATIONS_UNDER_LOAD, item) for item in items)
+    parts += [BOUNDS, "### From sets of routes at each queue\n", _words(set_bound.__doc__)]
+    parts.append(_words(queue_sets.__doc__))
+    parts += ["### From the tangent, where streams are dealt out\n", _words(fractions.__doc__)]
+    return "\n".join(parts)
+
+
+def _before(docstring: str | None) -> str:
+    """Return a docstring without its sections, its parameters as a list."""
+    text, _, rest = inspect.cleandoc(docstring or "").partition("\nParameters\n----------\n")
+    items = re.findall(r"(?m)^(\w+)\n((?:    .*\n?)+)", rest)
+    shown = [f"- *{name}*: {' '.join(words.split())}" for name, words in items if len(words) > 60]
+    return "\n".join([text, *shown])
+
+
+def _rule(register: Mapping[str, Callable[..., object]], name: str) -> str:
+    return f"#### `{name}`\n\n{_words(register[name].__doc__)}"
+
+
 def page() -> str:
     """Return the page."""
     parts = [
         INTRODUCTION,
-        _words(build.__doc__, skip=("Parameters", "Returns")),
+        _words(build.__doc__, skip=("Parameters", "Returns", "Raises")),
         "## Variables\n",
         _table(inspect.cleandoc(variables.__doc__ or "")),
         "## Objective\n",
@@ -51,9 +133,9 @@ def page() -> str:
         "## Constraints\n",
         _words(constraints.__doc__),
     ]
-    for name, items in _sections().items():
+    for name, items in _headed(constraints, EQUATIONS).items():
         parts.append(f"### {name[0].upper()}{name[1:]}\n")
-        parts.extend(_equation(item) for item in items)
+        parts.extend(_equation(EQUATIONS[item]) for item in items)
     words = [_words(route_sets.__doc__), _words(sets.__doc__)]
     parts += ["## Which variables exist\n", *words, "## Units\n"]
     parts.append(_words(units.__doc__))
@@ -67,15 +149,15 @@ def _equation(item: Equation) -> str:
     return f"#### `{item.name}`\n\n{words}\n*One for each of `{item.over}`:* {summary}.\n"
 
 
-def _sections() -> dict[str, list[Equation]]:
-    """Return the equations under the headings of constraints.py."""
-    found: dict[str, list[Equation]] = {}
+def _headed(module: ModuleType, names: Collection[str]) -> dict[str, list[str]]:
+    """Return the names of equations under the headings of the module that they are in."""
+    found: dict[str, list[str]] = {}
     heading = ""
-    for line in inspect.getsource(constraints).splitlines():
+    for line in inspect.getsource(module).splitlines():
         if match := re.match(r"# -- (.*?) -+$", line):
             heading = match[1]
-        if (match := re.match(r"def (\w+)\(", line)) and match[1] in EQUATIONS:
-            found.setdefault(heading, []).append(EQUATIONS[match[1]])
+        if (match := re.match(r"def (\w+)\(", line)) and match[1] in names:
+            found.setdefault(heading, []).append(match[1])
     return found
 
 
@@ -139,11 +221,17 @@ def _table(text: str) -> str:
     return "\n".join(lines).replace("``", "`") + "\n"
 
 
-def main(path: Path) -> None:
+def main(path: Path = PAGE, load: Path = LOAD_PAGE) -> None:
+    """Write both pages."""
+    _write(path, page())
+    _write(load, load_page())
+
+
+def _write(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page())
+            file.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
@@ -152,4 +240,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE)
+    main(*map(Path, sys.argv[1:3]))

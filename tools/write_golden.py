@@ -1,21 +1,32 @@
 """Write the golden LP file of every equation, after a change that was meant.
 
-Usage: python tools/write_golden.py [FOLDER]
+Usage: python tools/write_golden.py [FOLDER [FOLDER]]
+
+The first folder is that of the program on layers, the second that of queues and routes.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from witnesses import golden_texts
+import queueing_witness
+import witnesses
 
-FOLDER = Path(__file__).parent.parent / "tests" / "model" / "formulation" / "golden"
+TESTS = Path(__file__).parent.parent / "tests" / "model" / "formulation"
+FOLDER = TESTS / "golden"
+QUEUEING = TESTS / "queueing_golden"
 
 
-def main(folder: Path) -> None:
+def main(folder: Path = FOLDER, queueing: Path = QUEUEING) -> None:
+    """Write the files of both programs; remove those of equations that are no more."""
+    _write(folder, witnesses.golden_texts())
+    _write(queueing, queueing_witness.golden_texts())
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    texts = golden_texts()
     for path in folder.glob("*.lp"):
         if path.stem not in texts:
             path.unlink()
@@ -25,4 +36,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+    main(*map(Path, sys.argv[1:3]))

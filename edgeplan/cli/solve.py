@@ -147,7 +147,8 @@ def command(
             document["verified"] = agreement.as_json()
         if why is not None:
             found = infeasibility_json(why, FilePlaces.read(instance))
-            document |= {key: found[key] for key in ("conflict", "repair", "complete")}
+            keys = ("conflict", "needs", "shortage", "repair", "complete")
+            document |= {key: found[key] for key in keys}
         print_json(document)
     else:
         from edgeplan.cli import tables

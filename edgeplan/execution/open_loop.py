@@ -22,7 +22,7 @@ from edgeplan.execution.generator import Generator, Lag
 from edgeplan.execution.open_report import OpenLoopReport
 from edgeplan.execution.open_tally import Found, Tally
 from edgeplan.execution.report import scaled_error
-from edgeplan.execution.session import Prepared, Progress, Session, Task, prepared
+from edgeplan.execution.session import Prepared, Progress, Session, Task, batch_faults, prepared
 from edgeplan.model.errors import ExecutionError, Fault, InputError, InterruptedRunError
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.graph import OnnxSource
@@ -192,15 +192,7 @@ def _check(
         if value is not None and not (math.isfinite(value) and value > 0):
             faults.append(Fault(name, "must be a finite positive number"))
     serving = {d for routes in plan.routes.values() for route in routes for d in route.devices}
-    faults += [
-        Fault(
-            f"routes.{name[:80]}[{index}].batch",
-            f"batches of {route.batch} requests cannot be run under load: plan with max_batch 1",
-        )
-        for name, routes in plan.routes.items()
-        for index, route in enumerate(routes)
-        if route.batch > 1
-    ]
+    faults += batch_faults(plan)
     faults += [
         Fault(
             f"replicas.{device.name[:80]}",

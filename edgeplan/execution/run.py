@@ -19,7 +19,14 @@ from edgeplan.execution.report import (
     scaled_error,
 )
 from edgeplan.execution.schedule import Compute, Move
-from edgeplan.execution.session import STOPPED, Prepared, Progress, Task, prepared
+from edgeplan.execution.session import (
+    STOPPED,
+    Prepared,
+    Progress,
+    Task,
+    batch_faults,
+    prepared,
+)
 from edgeplan.model.errors import Fault, InputError, InterruptedRunError
 from edgeplan.model.graph import OnnxSource
 from edgeplan.model.plan import Plan
@@ -94,14 +101,18 @@ def run(
     Raises
     ------
     InputError
-        If the plan cannot run (a missing link), would bring a private tensor into a zone where
-        it must not be, or a network's file is not the one that was profiled.
+        If the plan cannot run (a missing link), has batches, would bring a private tensor into a
+        zone where it must not be, or a network's file is not the one that was profiled.
     ExecutionError
         If a worker cannot be reached, refuses the token, fails or dies.
     InterruptedRunError
         If ``stop`` was true before every route was measured at least once.
     """
     _check_numbers(requests, warmup, strict_requests, threads)
+    # The times of a batch are not those of one request. Copies of a device are alike: one stands
+    # for all of them where a single request is under way.
+    if faults := batch_faults(plan):
+        raise InputError(faults)
     with prepared(
         problem,
         plan,

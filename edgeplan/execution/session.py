@@ -260,6 +260,19 @@ def prepared(
                 yield Prepared(session=session, expected=expected, equal=equal)
 
 
+def batch_faults(plan: Plan) -> list[Fault]:
+    """Return a fault for each route whose requests travel in batches: workers take one by one."""
+    return [
+        Fault(
+            f"routes.{name[:80]}[{index}].batch",
+            f"batches of {route.batch} requests cannot be run: plan with max_batch 1",
+        )
+        for name, routes in plan.routes.items()
+        for index, route in enumerate(routes)
+        if route.batch > 1
+    ]
+
+
 def _check_runs(
     problem: Problem,
     plan: Plan,

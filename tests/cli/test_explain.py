@@ -279,7 +279,13 @@ def test_solve_tells_why_an_overload_has_no_plan(tmp_path):
         "streams.cam-1.rate",
     ):
         assert words in text
-    assert invoke_json("solve", path, code=3)["conflict"]
+    solved, explained = invoke_json("solve", path, code=3), invoke_json("explain", path)
+    assert solved["conflict"]
+    assert solved["shortage"] == explained["shortage"]
+    # explain takes longer, and may prove what solve only says.
+    amounts = [[(n["where"], n["enough"]) for n in d["needs"]] for d in (solved, explained)]
+    assert amounts[0] == amounts[1] != []
+    assert solved["shortage"]["places"][0]["missing"] == pytest.approx(0.466, abs=1e-3)
 
 
 def test_a_plan_under_load_is_explained_from_its_file(tmp_path):

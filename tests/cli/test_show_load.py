@@ -43,6 +43,10 @@ def test_a_plan_with_copies(tmp_path):
     shown = invoke("show", tmp_path / "plan.json").stdout
     assert "Replicas" in shown
     assert shown.split("Replicas")[1].split()[:2] == ["server", "3"]
+    routes = shown.partition("Replicas")[0]
+    assert "batch" in routes
+    row = next(line for line in routes.splitlines() if "frames" in line)
+    assert row.split()[-3:] == ["2", "server", "0–1"]
     document = invoke_json("show", tmp_path / "plan.json")
     assert document["replicas"] == {"server": 3}
     assert document["routes"]["frames"][0]["batch"] == 2

@@ -21,10 +21,12 @@ from edgeplan.execution import open_loop as module
 from edgeplan.execution.arrivals import arrivals
 from edgeplan.execution.open_loop import run_open_loop, under_load
 from edgeplan.execution.open_report import OpenLoopReport, ServedStage, ServedTransfer
+from edgeplan.execution.run import run
 from edgeplan.instances.instance import Instance
 from edgeplan.instances.plans import write_plan
 from edgeplan.instances.write import write_instance
 from edgeplan.model.errors import ExecutionError, InputError, InterruptedRunError
+from edgeplan.model.evaluate import evaluate, route_price
 from edgeplan.model.graph import OnnxSource
 from edgeplan.model.network import LayerCosts
 from edgeplan.model.plan import Plan
@@ -266,6 +268,23 @@ def test_a_worker_that_dies_is_told(problem: Make, spread: Spread, sources: Sour
         )  # fmt: skip
 
 
+def test_one_at_a_time_a_copy_of_a_device_stands_for_all_of_them(
+    problem: Make, spread: Spread, sources: Sources
+) -> None:
+    instance = under_load(problem("chain"))
+    devices = (Device(name="a", max_replicas=3), *instance.devices[1:])
+    instance = replace(instance, devices=devices)
+    plan = replace(spread(instance, "ab"), replicas={"a": 3})
+    report = run(instance, plan, sources, requests=2, warmup=0)
+    (stream,) = report.streams
+    (route,) = stream.routes
+    assert stream.strict_equal
+    # Nobody waits, whatever the number of copies: the prediction is that of an idle machine.
+    price = route_price(instance, instance.streams[0], plan.routes[stream.name][0])
+    assert route.predicted_seconds == price.latency_seconds
+    assert evaluate(instance, plan).streams[0].latency_seconds > price.latency_seconds
+
+
 def test_what_one_worker_per_device_cannot_serve_is_refused(
     problem: Make, spread: Spread, sources: Sources
 ) -> None:
@@ -285,6 +304,9 @@ def test_what_one_worker_per_device_cannot_serve_is_refused(
     places = [fault.place for fault in caught.value.faults]
     assert places == ["routes.on-chain[0].batch", "replicas.a"]
     assert "max_batch 1" in str(caught.value)
+    with pytest.raises(InputError, match="max_batch 1") as caught:
+        run(instance, batched, sources)
+    assert [fault.place for fault in caught.value.faults] == ["routes.on-chain[0].batch"]
     with pytest.raises(InputError) as caught:
         run_open_loop(
             instance, plan, sources, requests=0, warmup=-1, rate_per_second=0,

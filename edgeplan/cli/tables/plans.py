@@ -433,13 +433,15 @@ def plan(made: Plan) -> None:
     """Print a plan without its problem: devices by stage, layers by number."""
     from edgeplan.model.network import stages as stages_of
 
+    batched = any(route.batch > 1 for routes in made.routes.values() for route in routes)
     show(
         "Routes",
-        ("stream", ">share", "stages (layers by number)"),
+        ("stream", ">share", *((">batch",) if batched else ()), "stages (layers by number)"),
         (
             (
                 name,
                 units.percent(route.fraction),
+                *((route.batch,) if batched else ()),
                 " → ".join(
                     f"{clean_text(device, 30)} {first}–{stop - 1}"
                     for device, first, stop in stages_of(route.devices)

@@ -8,7 +8,7 @@ import pytest
 import write_formulation
 from witnesses import golden_texts
 
-from edgeplan.model.formulation import EQUATIONS, TERMS
+from edgeplan.model.formulation import EQUATIONS, TERMS, queueing
 from edgeplan.model.formulation.registry import Register
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -37,21 +37,36 @@ def test_every_equation_has_words_and_mathematics(item):
     assert ".. math::" in rest
 
 
-def test_the_page_is_up_to_date():
-    committed = write_formulation.PAGE.read_text(encoding="utf-8")
-    assert committed == write_formulation.page(), "run python tools/write_formulation.py"
-    for item in (*EQUATIONS.values(), *TERMS.values()):
-        assert f"#### `{item.name}`" in committed
+@pytest.mark.parametrize(
+    ("path", "page", "names"),
+    [
+        (write_formulation.PAGE, write_formulation.page, (*EQUATIONS, *TERMS)),
+        (
+            write_formulation.LOAD_PAGE,
+            write_formulation.load_page,
+            (*queueing.EQUATIONS, *queueing.TERMS),
+        ),
+    ],
+    ids=["layers", "queueing"],
+)
+def test_the_page_is_up_to_date(path, page, names):
+    committed = path.read_text(encoding="utf-8")
+    assert committed == page(), "run python tools/write_formulation.py"
+    for name in names:
+        assert f"#### `{name}`" in committed
+    assert ".. math" not in committed
+    assert ":math:" not in committed
 
 
-def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "formulation.md"
-    write_formulation.main(path)
+def test_the_pages_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path, load = tmp_path / "formulation.md", tmp_path / "formulation-load.md"
+    write_formulation.main(path, load)
     assert path.read_text(encoding="utf-8") == write_formulation.page()
-    monkeypatch.setattr(write_formulation, "page", lambda: 1 / 0)
+    assert load.read_text(encoding="utf-8") == write_formulation.load_page()
+    monkeypatch.setattr(write_formulation.os, "fdopen", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write_formulation.main(path)
-    assert list(tmp_path.iterdir()) == [path]
+        write_formulation.main(path, load)
+    assert sorted(tmp_path.iterdir()) == [load, path]
 
 
 def test_an_equation_cannot_be_defined_twice():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import write_queueing_golden
+import queueing_witness
+import write_golden
 
 from edgeplan.instances.generators.loaded import random_loaded_problem
 from edgeplan.model.evaluate import route_price
@@ -16,17 +17,17 @@ from edgeplan.solvers.queueing.at_levels import program_at
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.watch import Watch
 
-GOLDEN = write_queueing_golden.FOLDER
-NAMES = (*EQUATIONS, *TERMS, "variables")
-TEXTS = write_queueing_golden.golden_texts()
+GOLDEN = write_golden.QUEUEING
+NAMES = (*EQUATIONS, *TERMS, "variables", "plan_program")
+TEXTS = queueing_witness.golden_texts()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_are_the_golden_ones(name):
     path = GOLDEN / f"{name}.lp"
-    assert path.exists(), f"no golden file for '{name}': run python tools/write_queueing_golden.py"
+    assert path.exists(), f"no golden file for '{name}': run python tools/write_golden.py"
     assert path.read_text(encoding="utf-8") == TEXTS[name], (
-        f"'{name}' has changed; if that was meant, run python tools/write_queueing_golden.py"
+        f"'{name}' has changed; if that was meant, run python tools/write_golden.py"
     )
     assert any(c.isdigit() for c in TEXTS[name]), f"the golden problem has no row of '{name}'"
 

@@ -155,10 +155,10 @@ def text(program: Program, name: str) -> str:
     return "".join(lines)
 
 
-def term_text(program: Program, name: str) -> str:
+def term_text(program: Program, name: str, all_terms: Mapping[str, Term] = TERMS) -> str:
     """Return one term of the objective."""
     names = program.variables.names()
-    columns, values = TERMS[name](program.variables)
+    columns, values = all_terms[name](program.variables)
     terms = sorted((names[c], v) for c, v in zip(columns, values, strict=True) if v)
     return f"{name}: {_sum(terms)}\n"
 

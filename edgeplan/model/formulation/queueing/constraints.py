@@ -295,7 +295,9 @@ def kept(f: Variables) -> Rows:
     keep = {key: int(index) for key, index in zip(sets.keeps, f["keep"], strict=True)}
     found: dict[tuple[int, int, int], list[int]] = {}
     cramped = set(sets.cramped)
-    for index, devices in enumerate(columns.devices if cramped else ()):
+    if not cramped:
+        return Rows([])
+    for index, devices in enumerate(columns.devices):
         g = int(columns.group[index])
         network = sets.problem.stream[columns.groups[g].streams[0]].network
         part = columns.kind[index] == PART
@@ -305,9 +307,9 @@ def kept(f: Variables) -> Rows:
                 key = keep[network, layer, int(columns.batch[index]), device]
                 found.setdefault((key, g, index if part else -1), []).append(column)
     rows = Rows(list(found), upper=0.0)
-    for number, ((key, g, index), members) in enumerate(found.items()):
+    for number, ((key, g, _), members) in enumerate(found.items()):
         rows.add([number] * len(members), members)
-        rows.add([number], [key], -float(columns.sizes[g]) if index < 0 else -1.0)
+        rows.add([number], [key], -float(columns.sizes[g]))  # 1 where it may be split
     return rows
 
 
@@ -417,12 +419,10 @@ def paid(f: Variables) -> Rows:
     """
     problem, columns = f.sets.problem, f.sets.columns
     budget = problem.budgets.dollars_per_hour / 3600
-    if not math.isfinite(budget) or budget <= 0:
-        budget = max(budget, 0.0)
     if not math.isfinite(budget):
         return Rows([])
-    scale = 1 / budget if budget else 1.0
-    rows = Rows(["all"], upper=1.0 if budget else 0.0)
+    scale = 1 / budget
+    rows = Rows(["all"], upper=1.0)
     _add_budget(f, rows, 0, columns.dollars, columns.wait_dollars, scale)
     for (q, c), column in zip(f.sets.counts, f["count"], strict=True):
         kind, name = columns.queues[q]

@@ -59,8 +59,8 @@ def excess_price(f: Variables) -> tuple[Ints, Floats]:
         H_{q,k} \le \frac{\sum_{g,r} h_g v_{r,q}\, y_{g,r}}{1 - \rho_q}
         \text{ wherever } q \text{ is in state } k
     """
-    steep = f.sets.steep or {}
-    if not len(f["excess"]):
+    steep = f.sets.steep
+    if steep is None:
         return f["excess"], np.zeros(0)
     low = [f.sets.states[q][k].low for q, k in f.sets.state]
     rate = [steep.get(pair, 0.0) for pair in f.sets.state]

@@ -1,23 +1,24 @@
-"""Write the golden LP file of every equation of queues and routes, after a change that was meant.
-
-Usage: python tools/write_queueing_golden.py [FOLDER]
-"""
+"""A small problem that uses every equation of queues and routes, and their text for it."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
-import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from edgeplan.model.formulation.queueing import (
     EQUATIONS,
     TERMS,
     Levels,
-    Program,
+    Sets,
+    Side,
+    build,
     term_text,
     text,
     variables_text,
 )
+from edgeplan.model.formulation.queueing.rows import Equation, Term
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.problem import (
     Budgets,
@@ -32,7 +33,8 @@ from edgeplan.solvers.queueing.at_levels import program_at
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.watch import Watch
 
-FOLDER = Path(__file__).parent.parent / "tests" / "model" / "formulation" / "queueing_golden"
+SIDED = ("in_time", "in_time_on_average", "in_time_at_a_percentile", "powered", "exceeding")
+"""Equations that differ in the plan program, or without limits."""
 
 
 def witness() -> Problem:
@@ -40,19 +42,21 @@ def witness() -> Problem:
     tensors = (
         Tensor(name="in", bytes=1000, producer=None, consumers=(0,)),
         Tensor(name="mid", bytes=400, producer=0, consumers=(1,)),
-        Tensor(name="out", bytes=10, producer=1, output=True),
+        Tensor(name="end", bytes=300, producer=1, consumers=(2,)),
+        Tensor(name="out", bytes=10, producer=2, output=True),
     )
-    batched = LayerCosts(seconds=(0.006, 0.009), cv2=0.2)
+    batched = LayerCosts(seconds=(0.006, 0.009, 0.002), cv2=0.2)
     network = Network(
         "net",
         (
             Layer(name="x", weight_bytes=600, activation_bytes=50),
             Layer(name="y", weight_bytes=300, activation_bytes=70),
+            Layer(name="z", weight_bytes=50, activation_bytes=20),
         ),
         tensors,
         {
-            "hub": LayerCosts(seconds=(0.02, 0.03), cv2=0.5),
-            "sky": LayerCosts(seconds=(0.004, 0.006), batches={2: batched}),
+            "hub": LayerCosts(seconds=(0.02, 0.03, 0.01), cv2=0.5),
+            "sky": LayerCosts(seconds=(0.004, 0.006, 0.001), batches={2: batched}),
         },
     )
     return Problem(
@@ -65,6 +69,7 @@ def witness() -> Problem:
                 idle_watts=1,
                 dollars_per_joule=0.01,
                 power_budget_watts=40,
+                max_replicas=2,
             ),
             Device(
                 name="sky",
@@ -74,6 +79,9 @@ def witness() -> Problem:
                 active_watts=50,
                 idle_watts=10,
                 dollars_per_hour=0.5,
+                dollars_per_joule=0.02,
+                power_budget_watts=300,
+                memory_bytes=5000,
             ),
         ),
         links=(
@@ -104,6 +112,7 @@ def witness() -> Problem:
                 origin="hub",
                 rate_per_second=6,
                 arrival_cv2=0.5,
+                waits=True,
                 deadline_seconds=0.3,
                 tail_deadlines=(TailDeadline(probability=0.95, seconds=0.5),),
                 splittable=True,
@@ -116,40 +125,51 @@ def witness() -> Problem:
     )
 
 
-def program() -> Program:
-    """Return the witness's bound program, with every equation in it."""
+@functools.cache
+def sets(side: Side = "bound") -> Sets:
+    """Return the data of the witness's programs; the bound program has every equation.
+
+    The plan program has a stream and a device without limit.
+    """
     problem = witness()
+    if side == "plan":
+        hub, sky = problem.devices
+        *others, split = problem.streams
+        problem = dataclasses.replace(
+            problem,
+            devices=(hub, dataclasses.replace(sky, power_budget_watts=math.inf)),
+            streams=(*others, dataclasses.replace(split, deadline_seconds=math.inf)),
+        )
     levels = Levels(
         waits={("device", "hub"): (0.01, 0.05), ("link", "hub->sky"): (0.002,)},
         boxes={("device", "sky"): ((0.4,), (0.002,))},
         decays={("device", "hub"): (20.0,)},
     )
     routes = columns(problem, Watch(None, None))
-    steep = {(0, 1): 0.4, (0, 2): 0.6}
-    return program_at(problem, routes, levels, "bound", unit=math.ldexp(1, -4), steep=steep)
+    # One state of each number of copies of the hub, which come first.
+    steep = {(0, 1): 0.4, (0, 2): 0.6, (0, 4): 0.3} if side == "bound" else None
+    made = program_at(problem, routes, levels, side, unit=math.ldexp(1, -4), steep=steep)
+    return made.variables.sets
 
 
-def golden_texts() -> dict[str, str]:
-    """Return the text of every equation and term, and of the variables."""
-    made = program()
+def golden_texts(
+    equations: Mapping[str, Equation] = EQUATIONS, terms: Mapping[str, Term] = TERMS
+) -> dict[str, str]:
+    """Return the text of every equation and term, and of the variables.
+
+    Parameters
+    ----------
+    equations, terms
+        The mathematics; broken ones to see whether that is noticed.
+    """
+    made = build(sets(), equations=equations, terms=terms)
+    plan = build(sets("plan"), equations=equations, terms=terms)
     return {
-        **{name: text(made, name) for name in EQUATIONS},
-        **{name: term_text(made, name) for name in TERMS},
+        **{name: text(made, name) for name in equations},
+        **{name: term_text(made, name, terms) for name in terms},
         "variables": variables_text(made),
+        "plan_program": "".join(
+            [text(plan, name) for name in SIDED]
+            + [term_text(plan, name, terms) for name in ("wait_price", "excess_price")]
+        ),
     }
-
-
-def main(folder: Path) -> None:
-    """Write the files; remove those of equations that are no more."""
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = golden_texts()
-    for path in folder.glob("*.lp"):
-        if path.stem not in texts:
-            path.unlink()
-    for name, content in texts.items():
-        (folder / f"{name}.lp").write_text(content, encoding="utf-8")
-    print(f"{len(texts)} files in {folder}")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
