@@ -18,7 +18,7 @@ _NEARLY_ONE = 0.9999
 """A cap that is taken out where requests wait: above it waits are beyond all measure."""
 _FEW = 2.0**-20
 """A rate that is taken out is this share of itself: it neither loads anything nor waits."""
-_COPIES_IN_QUEUES = 2**16
+_COPIES_IN_QUEUES = 2**20
 """So many replicas for each leave no queue, and waits that a program can still tell from 0."""
 
 

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from edgeplan.model.problem import Device, Link, Problem, Stream
 
 
-LARGEST_FLEET = 100_000
-"""Largest number of replicas of a device."""
-
 MOST_REPLICAS = 1000
 """Largest number of replica counts among which a plan may choose at one device."""
 
@@ -125,8 +122,6 @@ def _device_faults(place: str, device: Device) -> Iterator[Fault]:
     yield from _limits(place, device, "memory_bytes", "power_budget_watts")
     if device.idle_watts > device.active_watts:
         yield Fault(f"{place}.idle_watts", "must not exceed active_watts")
-    if max(device.replicas, device.max_replicas or 0) > LARGEST_FLEET:
-        yield Fault(f"{place}.replicas", f"must be at most {LARGEST_FLEET:,}")
     if device.replicas < 1:
         yield Fault(f"{place}.replicas", "must be at least 1")
     if device.max_replicas is not None and device.max_replicas < max(device.replicas, 1):
