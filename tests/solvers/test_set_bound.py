@@ -9,9 +9,12 @@ import pytest
 
 from edgeplan.instances.generators import loaded_fleet, random_loaded_problem
 from edgeplan.model.evaluate import evaluate
+from edgeplan.model.network import Layer, LayerCosts, Network
+from edgeplan.model.problem import Device, Link, Problem, Stream
 from edgeplan.solvers.enumerate import Enumerator
 from edgeplan.solvers.queueing import solver as queueing_solver
 from edgeplan.solvers.queueing.knapsack import best_set
+from edgeplan.solvers.queueing.set_bound import SetBound
 from edgeplan.solvers.queueing.solver import Queueing, _Run
 from edgeplan.solvers.result import Stop
 
@@ -79,3 +82,60 @@ def test_a_fleet_is_closed_to_a_thousandth():
     assert (
         found.stop is not Stop.COMPLETED or price.objective - found.bound <= 1e-3 * price.objective
     )
+
+
+def _clockwork(count: int, *, poisson: int) -> Problem:
+    """Streams that come and are served like clockwork beside Poisson ones, at shared copies."""
+    network = Network(
+        "n",
+        (Layer(name="l"),),
+        (),
+        {"a": LayerCosts(seconds=(1.0,)), "b": LayerCosts(seconds=(1.4,))},
+    )
+    clocks = [
+        Stream(
+            name=f"c{i}",
+            network="n",
+            origin="a",
+            rate_per_second=0.15 + 0.001 * i,
+            arrival_cv2=0.0,
+        )
+        for i in range(count)
+    ]
+    others = [
+        Stream(name=f"p{i}", network="n", origin="a", rate_per_second=0.01 + 0.001 * i)
+        for i in range(poisson)
+    ]
+    return Problem(
+        networks=(network,),
+        devices=tuple(Device(name=name, replicas=2, dispatch="shared") for name in "ab"),
+        links=(
+            Link(source="a", target="b", bytes_per_second=1e9),
+            Link(source="b", target="a", bytes_per_second=1e9),
+        ),
+        streams=(*clocks, *others),
+        waiting="mg1",
+    )
+
+
+@pytest.mark.parametrize("count", [6, 9])
+def test_sets_that_do_not_wait_are_at_a_level_too(count, monkeypatch):
+    problem = _clockwork(count, poisson=2)
+    exact = Enumerator().solve(problem).claimed_objective
+    assert exact is not None
+    bound = _set_bound(problem, monkeypatch)
+    assert bound is not None
+    assert bound <= exact * (1 + 1e-9)
+    result = Queueing(search_seconds=0.5, time_limit=3.0, gap=1e-5).solve(problem)
+    assert result.bound is not None
+    assert 0.99 * exact <= result.bound <= exact * (1 + 1e-9)
+
+
+def test_a_bound_that_a_plan_refutes_is_no_proof(monkeypatch):
+    problem = _clockwork(9, poisson=2)
+    monkeypatch.setattr(SetBound, "bound", lambda self, at, ratio: 1.01 * 1.005972407)
+    found = Queueing(search_seconds=0.5).solve(problem)
+    assert found.stop is Stop.FAILED
+    assert found.bound is None
+    assert found.plan is not None
+    assert "report" in found.message

@@ -243,7 +243,8 @@ def _undominated(problem: Problem, kind: _Kind) -> _Kind:
         others = np.flatnonzero(alive & (rest[:, 0] <= rest[row, 0]))
         better = others[(full[others] <= full[row]).all(axis=1)]
         for other in better:
-            if other == row:
+            # Batches differ in moments that depend on how requests come: not compared.
+            if other == row or kind.batch[other] != kind.batch[row]:
                 continue
             same = (placed[other] == placed[row]) | ~limited[placed[other]]
             if same.all() and (not (full[other] == full[row]).all() or other < row):

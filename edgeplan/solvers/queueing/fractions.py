@@ -166,7 +166,8 @@ class Fractions:
         cheapest = np.full(groups, np.inf)
         np.minimum.at(cheapest, self.columns.group, more)
         least += float(cheapest @ self.columns.sizes)
-        return least - ROUNDING * abs(price)
+        least -= ROUNDING * abs(price)
+        return least if math.isfinite(least) else -math.inf
 
     def deal(self, x: Floats, most_routes: Mapping[int, int], over: Callable[[], bool]) -> Floats:
         """Return better fractions of the streams that may be split, from some on.
@@ -246,7 +247,7 @@ class Fractions:
         part /= np.bincount(group, weights=part)[group]
         tried[columns] = part
         better = self.price(tried)
-        if better >= best:
+        if not better < best:  # nor where it is no number
             return best
         x[:] = tried
         return better
@@ -324,6 +325,8 @@ def _proportional(one: Floats, other: Floats) -> bool:
 
 MOST_CHOICES = 100
 """With more combinations of devices that are on, and their copies, none is bounded."""
+CAP_TOLERANCE = 1e-6
+"""Caps are surely broken where every choice of fractions exceeds them by more, relatively."""
 CHUNKS = 20
 """Parts in which a stream's requests are dealt at first, each to the cheapest route."""
 
@@ -393,8 +396,10 @@ def deal_streams(
         replicas = {name: count for name, count in counts.items() if count}
         kept = np.flatnonzero(allowed)
         fractions = Fractions(problem, columns.take(kept), replicas)
-        start = _first(fractions, whole[kept], most_routes)
-        if start is None:  # nothing keeps the caps
+        start, sure = _first(fractions, whole[kept], most_routes)
+        if start is None:
+            # Nothing keeps the caps; or nothing was found that does, which proves nothing.
+            floor = floor if sure else -math.inf
             continue
         free = fractions.deal(start, {g: len(kept) for g in most_routes}, over)
         if fractions.convex and not over():
@@ -436,8 +441,13 @@ def _using(columns: Columns, off: set[str]) -> NDArray[np.bool_]:
     return np.array([not off.isdisjoint(devices) for devices in columns.devices], dtype=bool)
 
 
-def _first(fractions: Fractions, whole: Floats, most_routes: Mapping[int, int]) -> Floats | None:
-    """Deal requests in parts, each to the route where it costs least; ``None`` where none fits."""
+def _first(
+    fractions: Fractions, whole: Floats, most_routes: Mapping[int, int]
+) -> tuple[Floats | None, bool]:
+    """Deal requests in parts, each to the route where it costs least.
+
+    Returns the fractions, ``None`` where none were found, and whether that is sure.
+    """
     x = whole.copy()
     c = fractions.columns
     members = {g: np.flatnonzero((c.group == g) & (c.kind == PART)) for g in most_routes}
@@ -450,11 +460,13 @@ def _first(fractions: Fractions, whole: Floats, most_routes: Mapping[int, int]) 
                 x[column] -= 1 / CHUNKS
             else:
                 return _within_caps(fractions, whole, members)
-    return x
+    return x, True
 
 
-def _within_caps(fractions: Fractions, whole: Floats, members: Mapping[int, Ints]) -> Floats | None:
-    """Return fractions that load the queues least against their caps; ``None`` where none do."""
+def _within_caps(
+    fractions: Fractions, whole: Floats, members: Mapping[int, Ints]
+) -> tuple[Floats | None, bool]:
+    """Return fractions that load queues least against their caps; ``None`` and whether surely."""
     from scipy.optimize import linprog
 
     c = fractions.columns
@@ -476,13 +488,15 @@ def _within_caps(fractions: Fractions, whole: Floats, members: Mapping[int, Ints
         b_eq=np.ones(len(members)),
         method="highs",
     )
-    if not found.success or found.x[-1] > 1:
-        return None
+    if not found.success:
+        return None, found.status == 2
+    if found.x[-1] > 1:
+        return None, bool(found.x[-1] > 1 + CAP_TOLERANCE)
     x = whole.copy()
     x[columns] = np.clip(found.x[:-1], 0.0, 1.0)
     for own in members.values():
         x[own] /= x[own].sum()
-    return x if math.isfinite(fractions.price(x)) else None
+    return (x, True) if math.isfinite(fractions.price(x)) else (None, False)
 
 
 def _fewer(fractions: Fractions, x: Floats, most_routes: Mapping[int, int]) -> Floats:

@@ -118,8 +118,10 @@ class QueueSets:
 
     def _boxes(self, c: int, ratio: float) -> SetLevels:
         ratio = 1 + BOX_STEP * (ratio - 1)  # there are many more boxes than levels
-        used = (self.busy > 0) & (self.moment > 0)
-        per = self.moment[used] / self.busy[used] if used.any() else np.ones(1)
+        per = self.moment[self.busy > 0] / self.busy[self.busy > 0]
+        # Some may come and be served like clockwork: a set of them does not wait.
+        clockwork = not per.size or not per.min() > 0
+        per = per[per > 0] if (per > 0).any() else np.ones(1)
         steps = max(math.ceil(-math.log(1 - self.cap) / math.log(ratio) / 2), 8)
         high = 1 - np.geomspace(1, 1 - self.cap, steps + 1)[1:]
         high[-1] = self.cap
@@ -135,9 +137,9 @@ class QueueSets:
                 moment.append([0.0] * len(MIXTURES))
                 continue
             count = max(math.ceil(math.log(max(last / first, 1.01)) / math.log(ratio)), 1)
-            for k in range(count):
+            for k in range(-1 if clockwork else 0, count):
                 limit = first * ratio ** (k + 1)
-                lows.append(first * ratio**k)
+                lows.append(first * ratio**k if k >= 0 else 0.0)
                 busy.append([mix / (c * above) for mix in MIXTURES])
                 moment.append([(1 - mix) * factor / limit for mix in MIXTURES])
         return SetLevels(

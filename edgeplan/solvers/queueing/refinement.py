@@ -18,6 +18,8 @@ MESH = (0.4, 0.6, 0.75, 0.86, 0.94, 1.06, 1.15, 1.3, 1.6, 2.2)
 """First levels of a wait, as multiples of a known plan's."""
 SHARE = 0.15
 """Of the gap: queues whose waits are less than that in all get no level at first."""
+SHORTEST = 1e-7
+"""Waits that are shorter, as a share of the longest job, get no level."""
 CLOSEST = 1e-7
 """Two levels are at least so far apart, relatively."""
 
@@ -75,6 +77,8 @@ def around_plan(problem: Problem, plan: Plan, levels: Levels, close: float) -> L
         if not queue.jobs or queue.utilisation >= 1:
             continue
         wait, theta = queue.mean_wait_seconds, queue.decay_per_second
+        if wait <= SHORTEST * max(job.seconds for job in queue.jobs):
+            wait = 0.0  # rounded down to nothing: HiGHS takes no entries as large as 1 / wait
         if wait > 0 and queue.dispatch == "shared" and queue.replicas > 1:
             loads, moments = boxes.get(key, ((), ()))
             rho, moment = queue.utilisation, queue.moments

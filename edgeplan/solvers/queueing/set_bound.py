@@ -270,6 +270,7 @@ class SetBound:
         """
         ratio, stalled, idle = COARSE, False, 0
         center, share, value = start, 0.8, self.bound(start, ratio)
+        self._take(value, report)
         for number in range(1, rounds + 1):
             price, target = aim()
             if self.over() or self.best >= target:
@@ -287,6 +288,7 @@ class SetBound:
             tried = center.mixed(duals, share)
             found = self.bound(tried, ratio)
             self.activate(self._joining())
+            self._take(found, report)
             idle = 0 if found > value + IDLE_GAIN * price else idle + 1
             stalled = idle > IDLE_ROUNDS
             if found > value:
@@ -310,8 +312,12 @@ class SetBound:
         return self.best
 
     def _fine(self, at: Multipliers, report: Callable[[float], None]) -> None:
-        self.best = max(self.best, self.bound(at, FINE))
-        report(self.best)
+        self._take(self.bound(at, FINE), report)
+
+    def _take(self, value: float, report: Callable[[float], None]) -> None:
+        if value > self.best:
+            self.best = value
+            report(value)
 
     def _joining(self) -> Ints:
         """Return routes that ought to be in the master: of each group the two that miss it most."""

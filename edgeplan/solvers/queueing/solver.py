@@ -22,6 +22,7 @@ from typing import ClassVar
 import numpy as np
 
 from edgeplan.model.certificate import Certificate
+from edgeplan.model.errors import SolverError
 from edgeplan.model.evaluate import evaluate, with_tolerance
 from edgeplan.model.formulation.queueing import WHOLE, Columns, Levels, Program, states
 from edgeplan.model.formulation.queueing.sets import Ints
@@ -53,6 +54,8 @@ ROUND_OFF_SECONDS = 1.0
 """Longest local search from a relaxation's solution."""
 MANY_STREAMS = 10
 """With fewer streams the program by levels is closed sooner than sets of routes are found."""
+REFUTED = 1e-6
+"""A bound that is higher above a plan's price, relatively, is wrong."""
 SEARCH_SHARE = 0.15
 """Share of the time limit for the local search before the first bound."""
 
@@ -159,6 +162,10 @@ class Queueing:
                 why, infeasible = ended.stop, False
             except KeyboardInterrupt:
                 why, infeasible = Stop.INTERRUPTED, False
+            except SolverError as error:
+                # What broke may have spoiled the bound; the plan is the evaluator's.
+                why, infeasible = Stop.FAILED, False
+                run.message, run.bound = str(error), -math.inf
         bound = run.bound if math.isfinite(run.bound) and not infeasible else None
         claims = infeasible or bound is not None
         return SolverResult(
@@ -271,6 +278,7 @@ class _Run:
         found = evaluate(self.problem, plan)
         if found.feasible and found.objective < self.price:
             self.plan, self.price = plan, found.objective
+            self._refute(self.bound)
             self.report()
         return found.feasible
 
@@ -382,8 +390,16 @@ class _Run:
     def raise_bound(self, bound: float | None) -> None:
         """Take a higher bound."""
         if bound is not None and bound > self.bound:
+            self._refute(bound)
             self.bound = min(bound, self.price)
             self.report()
+
+    def _refute(self, bound: float) -> None:
+        """Refuse a bound that the plan in hand is below."""
+        if self.plan is not None and bound > self.price + REFUTED * abs(self.price):
+            raise SolverError(
+                f"a bound of {bound:.9g} is above a plan of {self.price:.9g}: please report it"
+            )
 
     def floor(self) -> float:
         """Return the price of every stream's cheapest route without waits."""
