@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from edgeplan.explain.checks import Answer, Checker, broken, keys
 from edgeplan.explain.items import RULES, Item, list_items, list_missing
+from edgeplan.explain.relaxed import fitted
 from edgeplan.explain.without import only, without
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.errors import SolverError
@@ -190,7 +191,7 @@ class _Filter:
         self.checker.known += [
             baseline.plan
             for baseline in _simple_plans(self.problem)
-            if baseline.plan is not None and evaluate(bare, baseline.plan).feasible
+            if baseline.plan is not None and evaluate(bare, fitted(bare, baseline.plan)).feasible
         ]
         answer = self.checker.check(bare)
         if answer.infeasible:

@@ -45,7 +45,7 @@ def test_plans_and_stages_can_be_read(width, words, starter, monkeypatch):
     plans = table(result.stdout, "Plans considered (predicted)")
     (ticked,) = [line for line in plans if "✓" in line]
     assert f"{answer['objective']:.6g}" in ticked
-    assert ticked.split()[1:3] == ["enumerate", "1"]
+    assert ticked.split()[1:3] == ["enumerate", "2"]
     for name in ("all-at-origin", "cloud:cloud", "best-cut", "greedy"):
         assert any(name in line for line in plans)
     told = " ".join(" ".join(plans).split())
