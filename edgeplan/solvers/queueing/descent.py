@@ -193,20 +193,24 @@ class Descent:
         spot.price = self.priced(spot)
         return spot
 
-    def candidates(self, spot: Spot, count: int = CANDIDATES) -> Ints:
-        """Return the columns worth looking at: the cheapest at the waits of a spot, and its own."""
-        columns = self.columns
+    def marginal(self, spot: Spot) -> Floats:
+        """Return about what one more stream on each column would cost at the waits of a spot."""
         sums = [t[spot.column].sum(axis=0) for t in (self.busy, self.moment, self.waiting)]
         wait, _ = self.waits(sums[0], sums[1], spot.replicas)
         rest = np.maximum(spot.replicas - sums[0], 0.02 * spot.replicas)
         # What a route adds: its own waits, and what it does to the others' waits.
-        marginal = (
-            columns.objective
+        found: Floats = (
+            self.columns.objective
             + self.waiting @ wait
             + self.moment @ (sums[2] / (2 * rest))
             + self.busy @ (sums[2] * wait / rest)
         )
-        order = np.lexsort((marginal, columns.group))
+        return found
+
+    def candidates(self, spot: Spot, count: int = CANDIDATES) -> Ints:
+        """Return the columns worth looking at: the cheapest at the waits of a spot, and its own."""
+        columns = self.columns
+        order = np.lexsort((self.marginal(spot), columns.group))
         first = np.searchsorted(columns.group[order], np.arange(len(columns.groups)))
         rank = np.arange(len(order)) - first[columns.group[order]]
         return np.unique(np.concatenate([order[rank < count], spot.column]))
