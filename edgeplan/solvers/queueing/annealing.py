@@ -25,14 +25,14 @@ MOST_CHOICES = 12
 """A stream with more choices than that gets no more moves for them."""
 ROUNDS = (0.1, 0.2, 0.3, 0.4)
 """Shares of the moves that go into one cooling each; every one begins at the best spot."""
-HOT, COLD = 0.15, 1e-4
+HOT, COLD = 0.5, 3e-4
 """First and last temperature, as shares of what a stream costs on average."""
 SWAPS = 0.5
 """Share of the moves that swap two streams."""
 RESIZES = 0.02
 """Share of the moves that change replicas, where they are not simply the best at a load."""
-SWITCHES = 3e-4
-"""Share of the moves that empty a device, or open one, or both, where devices cost money."""
+REBUILDS = 2e-3
+"""Share of the moves that take several streams out and put them back."""
 TRIED = 12
 """Cheapest routes of a stream that are tried when a device is emptied or opened."""
 BLOCK = 256
@@ -46,8 +46,8 @@ CLOSE = 1e-10
 
 Change: TypeAlias = tuple[int, float, float, float, float]
 """A queue, and what it gains in load, moments, price of waiting and visits."""
-Load: TypeAlias = tuple[int, float, float, float, float, float]
-"""A queue, its load, moments, price of waiting and visits after a move, and its price then."""
+Load: TypeAlias = tuple[float, float, float, float, float]
+"""A queue's load, moments, price of waiting, visits, and price."""
 
 
 def default_moves(descent: Descent) -> int:
@@ -96,6 +96,16 @@ class Annealing:
         self.choices = [tuple(int(c) for c in serving.counts) for serving in descent.servers]
         self.resizable = [q for q, counts in enumerate(self.choices) if len(counts) > 1]
         self.device = {key[1]: q for q, key in enumerate(columns.queues) if key[0] == "device"}
+        self.names = list(self.device)
+        # A column of no route: where a stream is that was taken out.
+        self.objective.append(0.0)
+        self.timed.append(False)
+        self._rows[len(columns)] = ()
+        self.stride = len(self.objective)
+        self._path_of: dict[int, tuple[str, ...]] = {}
+        weight = np.zeros(len(columns.groups))
+        np.maximum.at(weight, columns.group[columns.column], columns.busy)
+        self.weight: list[float] = weight.tolist()
         # Devices that cost money while they are on.
         self.switches = [
             name for name, q in self.device.items() if min(descent.counts[q].values()) > 0
@@ -124,26 +134,31 @@ class Annealing:
             )
         return found
 
-    def _difference(self, own: int, to: int) -> tuple[float, tuple[Change, ...]]:
-        """Return what changes when a stream leaves a column for another."""
-        key = own * len(self.objective) + to
-        found = self._differences.get(key)
-        if found is None:
-            change = {q: (-b, -m, -w, -v) for q, b, m, w, v in self._row(own)}
-            for q, b, m, w, v in self._row(to):
-                old = change.get(q, (0.0, 0.0, 0.0, 0.0))
-                change[q] = (old[0] + b, old[1] + m, old[2] + w, old[3] + v)
-            found = (
-                self.objective[to] - self.objective[own],
-                tuple((q, *values) for q, values in change.items() if any(values)),
-            )
-            if len(self._differences) >= MOST_DIFFERENCES:
-                self._differences.clear()
-            self._differences[key] = found
+    def _difference(self, key: int) -> tuple[float, tuple[Change, ...]]:
+        """Return what changes when a stream leaves a column for another, and keep it.
+
+        The key is the column that it leaves times ``stride`` plus the other.
+        """
+        own, to = divmod(key, self.stride)
+        change = {q: (-b, -m, -w, -v) for q, b, m, w, v in self._row(own)}
+        for q, b, m, w, v in self._row(to):
+            old = change.get(q, (0.0, 0.0, 0.0, 0.0))
+            change[q] = (old[0] + b, old[1] + m, old[2] + w, old[3] + v)
+        found = (
+            self.objective[to] - self.objective[own],
+            tuple((q, *values) for q, values in change.items() if any(values)),
+        )
+        if len(self._differences) >= MOST_DIFFERENCES:
+            self._differences.clear()
+        self._differences[key] = found
         return found
 
     def _path(self, column: int) -> tuple[str, ...]:
-        return tuple(name for name, _ in itertools.groupby(self.descent.columns.devices[column]))
+        found = self._path_of.get(column)
+        if found is None:
+            devices = self.descent.columns.devices[column]
+            found = self._path_of[column] = tuple(name for name, _ in itertools.groupby(devices))
+        return found
 
     def _by_path(self, group: int) -> dict[tuple[str, ...], list[int]]:
         """Return a group's columns by the devices that they pass, one after the other."""
@@ -195,50 +210,54 @@ class Annealing:
     def place(self, column: list[int], replicas: list[int]) -> float:
         """Begin at a spot; return its price. Rounding gathered on the way is gone with that."""
         self.column, self.replicas = list(column), list(replicas)
-        count = len(self.choices)
-        self.busy, self.moment, self.waiting, self.visits = ([0.0] * count for _ in range(4))
-        for member in self.column:
-            for q, b, m, w, v in self._row(member):
-                self.busy[q] += b
-                self.moment[q] += m
-                self.waiting[q] += w
-                self.visits[q] += v
+        sums = [[0.0] * 4 for _ in self.choices]
+        for own in self.column:
+            for q, *brought in self._row(own):
+                for index, value in enumerate(brought):
+                    sums[q][index] += value
         # The replicas to choose from at every price.
         self.open = [(c,) for c in self.replicas] if self.any_timed else self.choices
         self._tune()
-        loads = list(zip(self.busy, self.moment, self.waiting, self.visits, strict=True))
-        self.price = [min(self._at(q, load, c) for c in self.open[q]) for q, load in enumerate(loads)]
+        self.loads: list[Load] = [
+            (b, m, w, v, min(self._at(q, (b, m, w, v), c) for c in self.open[q]))
+            for q, (b, m, w, v) in enumerate(sums)
+        ]
         self.late: dict[int, float] = {}
         if self.any_timed:
             self.wait = [
-                self._wait(q, load[0], load[1], self.replicas[q]) for q, load in enumerate(loads)
+                self._wait(q, load[0], load[1], self.replicas[q])
+                for q, load in enumerate(self.loads)
             ]
-            self.there: list[set[int]] = [set() for _ in loads]
+            self.there: list[set[int]] = [set() for _ in self.loads]
             for member, own in enumerate(self.column):
                 if self.timed[own]:
                     for row in self._row(own):
                         self.there[row[0]].add(member)
                     self.late[member] = self._lateness(own, {})
         self.total_late = math.fsum(self.late.values())
-        return math.fsum([*self.price, *(self.objective[c] for c in self.column), self.total_late])
+        queued = math.fsum(load[4] for load in self.loads)
+        return queued + math.fsum(self.objective[c] for c in self.column) + self.total_late
 
     def _tune(self) -> None:
-        """Note where a queue's price is the plain formula: up to which load, with what servers."""
-        self.servers = [float(counts[0]) for counts in self.open]
+        """Note where a queue's price is the plain formula: up to which load, and with what."""
         self.plain = [
-            min(cap, 1 - OVER) * counts[0]
-            if self.waits and len(counts) == 1 and (counts[0] == 1 or not shared)
-            else -math.inf
-            for counts, cap, shared in zip(self.open, self.cap, self.shared, strict=True)
-        ]
-        self.on = [
-            self.descent.counts[q][counts[0]] for q, counts in enumerate(self.open)
+            (
+                min(cap, 1 - OVER) * counts[0]
+                if self.waits and len(counts) == 1 and (counts[0] == 1 or not shared)
+                else -math.inf,
+                float(counts[0]),
+                prices[counts[0]],
+            )
+            for counts, cap, shared, prices in zip(
+                self.open, self.cap, self.shared, self.descent.counts, strict=True
+            )
         ]
 
     def spot(self) -> tuple[list[int], list[int]]:
         """Return columns and replicas of where the search is."""
-        loads = zip(self.busy, self.moment, self.waiting, self.visits, strict=True)
-        return list(self.column), [self._best_count(q, load) for q, load in enumerate(loads)]
+        return list(self.column), [
+            self._best_count(q, load[:4]) for q, load in enumerate(self.loads)
+        ]
 
     def look(self, moves: list[tuple[int, int]], most: float = math.inf) -> float:
         """Return what moves of streams to columns would add to the price.
@@ -250,38 +269,38 @@ class Annealing:
         most
             What the price may rise by; deadlines are not looked at where it rises by more.
         """
-        busy, moment, waiting, visits = self.busy, self.moment, self.waiting, self.visits
         member, to = moves[0]
-        added, change = self._difference(self.column[member], to)
+        key = self.column[member] * self.stride + to
+        added, change = self._differences.get(key) or self._difference(key)
         if len(moves) > 1:
             merged = {each[0]: each for each in change}
-            for member, to in moves[1:]:
-                more, other = self._difference(self.column[member], to)
-                added += more
-                for each in other:
-                    q = each[0]
-                    old = merged.get(q)
-                    merged[q] = (
-                        each
-                        if old is None
-                        else (q, old[1] + each[1], old[2] + each[2], old[3] + each[3], old[4] + each[4])
-                    )
+            member, to = moves[1]
+            key = self.column[member] * self.stride + to
+            more, other = self._differences.get(key) or self._difference(key)
+            added += more
+            for each in other:
+                q, b, m, w, v = each
+                if q in merged:
+                    _, b2, m2, w2, v2 = merged[q]
+                    each = (q, b + b2, m + m2, w + w2, v + v2)
+                merged[q] = each
             change = tuple(merged.values())
-        after: list[Load] = []
+        after: list[tuple[int, Load]] = []
         for q, b, m, w, v in change:
-            b += busy[q]
-            m += moment[q]
-            w += waiting[q]
-            v += visits[q]
-            if b <= self.plain[q]:
-                price = 0.5 * w * m / (self.servers[q] - b)
+            b2, m2, w2, v2, old = self.loads[q]
+            b += b2
+            m += m2
+            w += w2
+            v += v2
+            most_busy, servers, on = self.plain[q]
+            if b <= most_busy:
+                price = 0.5 * w * m / (servers - b)
                 if v > 0.5:
-                    price += self.on[q]
+                    price += on
             else:
-                load = (b, m, w, v)
-                price = min([self._at(q, load, c) for c in self.open[q]])
-            added += price - self.price[q]
-            after.append((q, b, m, w, v, price))
+                price = min([self._at(q, (b, m, w, v), c) for c in self.open[q]])
+            added += price - old
+            after.append((q, (b, m, w, v, price)))
         self.moves, self.after = moves, after
         if self.any_timed and added - self.total_late <= most:
             added += self._look_late()
@@ -290,7 +309,7 @@ class Annealing:
     def _look_late(self) -> float:
         """Return what the moves looked at would add in penalties for deadlines."""
         self.new_wait = {
-            q: self._wait(q, b, m, self.replicas[q]) for q, b, m, _, _, _ in self.after
+            q: self._wait(q, load[0], load[1], self.replicas[q]) for q, load in self.after
         }
         self.new_late: dict[int, float] = {}
         gone = 0.0
@@ -317,12 +336,8 @@ class Annealing:
                 self.wait[q] = wait
             self.late.update(self.new_late)
             self.total_late = math.fsum(self.late.values())
-        for q, b, m, w, v, price in self.after:
-            self.busy[q] = b
-            self.moment[q] = m
-            self.waiting[q] = w
-            self.visits[q] = v
-            self.price[q] = price
+        for q, load in self.after:
+            self.loads[q] = load
         for member, to in self.moves:
             self.column[member] = to
 
@@ -377,65 +392,68 @@ class Annealing:
             return 0.0
         return rise
 
-    def _switch(self, heat: float) -> float:
-        """Try to open a device, to empty one, or both; return what the price rises by."""
-        on = [name for name in self.switches if self.visits[self.device[name]] > 0.5]
-        off = [name for name in self.switches if self.visits[self.device[name]] <= 0.5]
-        kind = self.random.randrange(3)
-        column, replicas = list(self.column), list(self.replicas)
+    def _rebuild(self, heat: float) -> float:
+        """Try to take some streams out and put them back; return what the price rises by.
+
+        Those of a device, or of two, or any few; back to where each costs least, one by one. A
+        device that costs money while it is on may stay empty, or be opened.
+        """
+        names = self.random.sample(self.names, 2)
+        kind = self.random.randrange(4)
+        wanted = names[: 1 + kind % 2]
+        banned = opened = ""
+        if self.switches:
+            if kind in (1, 2):
+                banned = self.random.choice(self.switches)
+                wanted.append(banned)
+            off = [n for n in self.switches if self.loads[self.device[n]][3] <= 0.5 and n != banned]
+            if off and kind in (2, 3):
+                opened = self.random.choice(off)
+        devices = self.descent.columns.devices
+        taken = [m for m, own in enumerate(self.column) if any(n in devices[own] for n in wanted)]
+        share = 0.1 + 0.4 * self.random.random()
+        if kind == 3 or not taken:
+            taken = [m for m in range(len(self.members)) if self.random.random() < share]
+        if not taken:
+            return 0.0
+        self.random.shuffle(taken)
+        if self.random.random() < 0.5:
+            taken.sort(key=lambda m: -self.weight[self.members[m]])
+        before = list(self.column)
+        replicas = list(self.replicas)
+        out = self.stride - 1
         rise = 0.0
-        if off and kind != 0:
-            rise += self._open(self.random.choice(off))
-        if on and kind != 1:
-            rise += self._empty(self.random.choice(on))
-        if rise > self._bar(heat):
-            self.place(column, replicas)
+        for member in taken:
+            rise += self.look([(member, out)])
+            self.take()
+        for member in taken:
+            best, least = out, math.inf
+            near = self._tried(member, banned)
+            self.done += len(near)
+            for to in near:
+                price = self.look([(member, to)])
+                if opened and opened in devices[to] and self.loads[self.device[opened]][3] <= 0.5:
+                    price -= min(self.descent.counts[self.device[opened]].values())
+                if price < least:
+                    best, least = to, price
+            rise += self.look([(member, best)])
+            self.take()
+        if rise >= self._bar(heat):
+            self.place(before, replicas)
             return 0.0
         return rise
 
-    def _open(self, name: str) -> float:
-        """Move streams to a device while that pays, its own price aside."""
-        rise, paid = 0.0, 0.0
-        for member in self._shuffled():
-            near = self._tried(member, name, there=True)
-            best = min(((self.look([(member, to)]), to) for to in near), default=None)
-            if best is None:
-                continue
-            free = min(self.descent.counts[self.device[name]].values()) if not paid else 0.0
-            if best[0] - free < 0:
-                rise += self.look([(member, best[1])])
-                self.take()
-                paid = 1.0
-        return rise
-
-    def _empty(self, name: str) -> float:
-        """Move every stream away from a device that can go elsewhere."""
-        rise = 0.0
-        for member in self._shuffled():
-            if name not in self.descent.columns.devices[self.column[member]]:
-                continue
-            near = self._tried(member, name, there=False)
-            best = min(((self.look([(member, to)]), to) for to in near), default=None)
-            if best is not None:
-                rise += self.look([(member, best[1])])
-                self.take()
-        return rise
-
-    def _shuffled(self) -> list[int]:
-        found = list(range(len(self.members)))
-        self.random.shuffle(found)
-        return found
-
-    def _tried(self, member: int, name: str, *, there: bool) -> Iterable[int]:
-        """Return a member's cheapest routes that use a device, or that do not."""
-        devices = self.descent.columns.devices
-        own = self.column[member]
-        every: Iterator[int] = (
-            to
-            for to in self.routes[self.members[member]]
-            if (name in devices[to]) == there and to != own
-        )
-        return itertools.islice(every, TRIED)
+    def _tried(self, member: int, banned: str) -> list[int]:
+        """Return a member's cheapest routes, those without a device first choice."""
+        routes = self.routes[self.members[member]]
+        if banned:
+            devices = self.descent.columns.devices
+            found = list(
+                itertools.islice((to for to in routes if banned not in devices[to]), TRIED)
+            )
+            if found:
+                return found
+        return routes[:TRIED]
 
     # -- the search ----------------------------------------------------------------
 
@@ -477,21 +495,19 @@ class Annealing:
         self.value = self.place(best[1], best[2])
         hot = HOT * abs(best[0]) / len(self.members)
         draw, count = self.random.random, len(self.members)
-        refresh = max(REFRESH, len(self.objective))
-        since = refresh
-        for done in range(0, moves, BLOCK):
-            if self.descent.stopped():
-                break
-            if since >= refresh:
+        refresh = max(REFRESH, self.stride)
+        self.done, ordered = 0, -refresh
+        while self.done < moves and not self.descent.stopped():
+            if self.done - ordered >= refresh:
                 self.value = self.place(*self.spot())
                 self._order()
-                since = 0
-            since += BLOCK
-            heat = hot * (COLD / HOT) ** (done / moves)
-            for _ in range(min(BLOCK, moves - done)):
+                ordered = self.done
+            heat = hot * (COLD / HOT) ** (self.done / moves)
+            self.done += BLOCK
+            for _ in range(BLOCK):
                 kind = draw()
-                if kind < SWITCHES and self.switches:
-                    self.value += self._switch(heat)
+                if kind < REBUILDS:
+                    self.value += self._rebuild(heat)
                 elif kind < RESIZES and self.any_timed and self.resizable:
                     self.value += self._resize(heat)
                 else:
