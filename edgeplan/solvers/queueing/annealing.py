@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from edgeplan.model.queueing import wait_factor
 from edgeplan.solvers.queueing.descent import OVER, Descent, Spot
 
-PER_CHOICE = 800
+PER_CHOICE = 600
 """Moves for each choice (a stream's route other than its own) of a fleet of many streams."""
 FEW = 10
 """… and as many times the number of choices, where that is less."""
@@ -31,7 +30,7 @@ SWAPS = 0.5
 """Share of the moves that swap two streams."""
 RESIZES = 0.02
 """Share of the moves that change replicas, where they are not simply the best at a load."""
-REBUILDS = 2e-3
+REBUILDS = 3e-3
 """Share of the moves that take several streams out and put them back."""
 TRIED = 12
 """Cheapest routes of a stream that are tried when a device is emptied or opened."""

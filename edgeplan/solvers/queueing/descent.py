@@ -222,19 +222,21 @@ class Descent:
         column, replicas = spot.column.copy(), spot.replicas
         tables = (self.busy, self.moment, self.waiting, self.visits)
         groups = self.columns.group[among]
+        near = {g: among[groups == g] for g in np.unique(self.members).tolist()}
         # A pair: a member (one of each group and column in use) and another column of its group.
 
         def look(column: Ints) -> tuple[Ints, Ints, Floats]:
             _, one = np.unique(column, return_index=True)
-            member = np.concatenate([np.full((groups == self.members[m]).sum(), m) for m in one])
-            to = np.concatenate([among[groups == self.members[m]] for m in one])
+            own = [near[g] for g in self.members[one].tolist()]
+            member = np.repeat(one, [len(each) for each in own])
+            to = np.concatenate(own)
             moved = to != column[member]
             member, to = member[moved], to[moved]
-            own = column[member]
+            before = column[member]
             sums = [t[column].sum(axis=0) for t in tables]
-            after = [s - t[own] + t[to] for s, t in zip(sums, tables, strict=True)]
+            after = [s - t[before] + t[to] for s, t in zip(sums, tables, strict=True)]
             base = float(columns.objective[column].sum())
-            price = base - columns.objective[own] + columns.objective[to]
+            price = base - columns.objective[before] + columns.objective[to]
             price = price + self.total(after[0], after[1], after[2], after[3], replicas)
             if self.timed[column].any() or self.timed[to].any():
                 price = price + self.late(column, after[0], after[1], replicas)
