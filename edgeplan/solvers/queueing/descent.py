@@ -58,7 +58,7 @@ class Descent:
     rng
         Of its random choices.
     ends
-        On the clock of ``time.monotonic``.
+        On the clock of ``time.monotonic``; ``inf`` to end by itself only.
     stopped
         Whether it is to end now.
     """
@@ -166,6 +166,10 @@ class Descent:
 
     # -- search ------------------------------------------------------------------
 
+    def over(self) -> bool:
+        """Whether the search is to end now."""
+        return self.stopped() or time.monotonic() >= self.ends
+
     def first(self) -> Spot:
         """Return each stream's cheapest route, heavy streams first, with waits as they grow."""
         columns = self.columns
@@ -243,7 +247,7 @@ class Descent:
             return member, to, price
 
         value = spot.price
-        while not self.stopped() and time.monotonic() < self.ends:
+        while not self.over():
             member, to, price = look(column)
             if not len(price):
                 break
@@ -264,7 +268,7 @@ class Descent:
                     if found < value - 1e-10 * abs(value):
                         column, value, better = second, found, True
                         break
-                if self.stopped() or time.monotonic() >= self.ends:
+                if self.over():
                     break
             if not better:
                 break
@@ -288,7 +292,7 @@ class Descent:
         """Descend, then again and again from the best spot with a few streams moved at random."""
         best = self._settle(spot)
         for _ in range(kicks):
-            if self.stopped() or time.monotonic() >= self.ends:
+            if self.over():
                 break
             among = self.candidates(best)
             column = best.column.copy()
