@@ -376,7 +376,8 @@ class _Run:
             self.spot,
             unit=self.unit,
             target=self.target,
-            over=lambda: self.clock.over is not None,
+            gap=self.options.gap,
+            clock=self.clock,
             report=report,
             offer=lambda spot: self.offer(self._plan_at(spot)),
         )
