@@ -189,6 +189,7 @@ def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, An
         ],
         "irreducible": conflict is not None and conflict.irreducible,
         "smallest": conflict is not None and conflict.smallest,
+        "another_conflict": None if conflict is None else conflict.another,
         "needs": [_need_json(need, places) for need in found.needs],
         "shortage": {
             "least": found.shortage.least,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from edgeplan.explain.checks import Checker
-from edgeplan.explain.conflict import Conflict, find_conflict
+from edgeplan.explain.conflict import Conflict, find_another, find_conflict
 from edgeplan.explain.load_repair import find_loaded_repair
 from edgeplan.explain.needs import Need, find_needs
 from edgeplan.explain.repair import Repair, find_repair
@@ -176,6 +176,12 @@ def explain_infeasible(
             on_progress=on_progress,
         )
         shortage = find_shortage(problem, conflict.items, filtering.capacity)
+    if conflict.irreducible:
+        # A need found for the conflict by itself only has told already that there is another.
+        another = not all(need.whole for need in needs) or find_another(
+            problem, conflict, filtering
+        )
+        conflict = dataclasses.replace(conflict, another=another)
     if on_progress is not None:
         on_progress("looking for the cheapest repair")
     if problem.load_features:

@@ -300,3 +300,19 @@ def test_a_plan_under_load_is_explained_from_its_file(tmp_path):
     assert "devices.site-1.replicas.max" in binding
     assert document["optimum"] is not None
     assert "Why there" in invoke("explain", instance, plan).stdout
+
+
+def test_a_second_conflict_is_told_and_no_plan_is_promised_that_there_is_not(tmp_path):
+    from tests.explain.test_loaded import sites
+
+    path = tmp_path / "two.yaml"
+    write_instance(sites(118, 118), path)
+    assert invoke_json("explain", path)["another_conflict"] is True
+    text = " ".join(invoke("explain", path).stdout.split())
+    assert "there is another conflict as well" in text
+    assert "Without any one of them there is a plan" not in text
+    write_instance(sites(118, 20), path)
+    assert invoke_json("explain", path)["another_conflict"] is False
+    text = " ".join(invoke("explain", path).stdout.split())
+    assert "Without any one of them there is a plan. " in text
+    assert "another conflict" not in text

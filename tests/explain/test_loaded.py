@@ -98,6 +98,8 @@ def held(problem, found):
     assert not feasible(only(problem, conflict.items))
     for item in conflict.items:
         assert feasible(only(problem, [i for i in conflict.items if i is not item])), item
+    gives = [feasible(without(problem, [item])) for item in conflict.items]
+    assert conflict.another is (not all(gives))
     for need in found.needs:
         base = problem if need.whole else only(problem, conflict.items)
         item = same_item(base, need.item)
@@ -204,6 +206,7 @@ def test_two_conflicts_are_told_apart():
     problem = sites(118, 118)
     found = explain_infeasible(problem)
     assert found.complete
+    assert found.conflict.another
     assert not any(need.whole for need in found.needs)
     assert {edit.item for edit in found.repair.edits} == {
         "replicas of device 'site-1'",

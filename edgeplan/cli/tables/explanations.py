@@ -13,7 +13,7 @@ from edgeplan.solvers.result import Stop
 
 if TYPE_CHECKING:
     from edgeplan.cli.places import FilePlaces
-    from edgeplan.explain import Infeasibility, PlanExplanation, Repair
+    from edgeplan.explain import Conflict, Infeasibility, PlanExplanation, Repair
     from edgeplan.explain.items import Part, Unit
     from edgeplan.explain.needs import Need
     from edgeplan.explain.plans import Alternative, StageReason
@@ -72,14 +72,6 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
         head = "These cannot hold together" if many else "No plan can do this"
         if conflict.missing:
             head = "Even without any limit or rule nothing could run, since"
-        if conflict.smallest:
-            told = "No conflict has fewer statements. "
-        elif conflict.irreducible:
-            told = "Without any one of them there is a plan. " if many else ""
-        else:
-            told = "Time was up: the conflict may be smaller than this. "
-        gives = "one of them has to be added" if conflict.missing else "at least one has to give"
-        told += f"To get a plan, {gives if many else gives.replace('at least one', 'it')}."
         show(
             f"Infeasible. {head}:",
             ("what", "value", "where"),
@@ -91,7 +83,9 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
                 )
                 for item in conflict.items
             ),
-            footer="\n".join([*(clean_text(note, 300) for note in conflict.notes[:3]), told]),
+            footer="\n".join(
+                [*(clean_text(note, 300) for note in conflict.notes[:3]), _gives(conflict)]
+            ),
         )
     _shortage(found.shortage)
     _needs(found.needs, places)
@@ -106,6 +100,28 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
         pairs["stopped by"] = f"{found.stop.value}: more time may tell more"
     pairs["time"] = units.seconds(found.seconds)
     facts("Basis", pairs)
+
+
+def _gives(conflict: Conflict) -> str:
+    """Say how far a conflict is known, and what it takes for it to go away."""
+    many = len(conflict.items) != 1
+    told = "No conflict has fewer statements. " if conflict.smallest else ""
+    if not conflict.irreducible:
+        told = "Time was up: the conflict may be smaller than this. "
+    elif many and conflict.another is False and not conflict.missing:
+        told += "Without any one of them there is a plan. "
+    elif many and not conflict.smallest:
+        told = "Each of them is needed for this conflict. "
+    if conflict.missing:
+        gives = "one of them has to be added" if many else "it has to be added"
+    else:
+        gives = "at least one of them has to give" if many else "it has to give"
+    told += f"To get a plan, {gives}"
+    if conflict.another:
+        told += "; that alone may not do, since there is another conflict as well"
+    elif conflict.another is None and conflict.irreducible:
+        told += "; whether there is another conflict as well was not found out in time"
+    return told + "."
 
 
 def _shortage(shortage: Shortage) -> None:
