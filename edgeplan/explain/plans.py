@@ -187,11 +187,10 @@ def explain_plan(
     reasons = tuple(_reasons(problem, plan, evaluation.objective))
     binding = tuple(find_binding(problem, evaluation))
     left = None if time_limit is None else max(0.0, time_limit - (time.monotonic() - began))
-    order = {b.item.key: index for index, b in enumerate(binding)}
     worth = find_worth(
         problem,
         plan,
-        order=order,
+        shares={b.item.key: b.share for b in binding},
         step=step,
         time_limit=left,
         stop=stop,
