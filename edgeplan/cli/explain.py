@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     "--keep",
     multiple=True,
     metavar="PLACE",
-    help="A limit or rule that the repair must leave alone, as in streams.cam.deadline; may be "
-    "repeated.",
+    help="A limit or rule that the repair must leave alone, as in streams.cam.deadline (or a part "
+    "of the file with several of them); may be repeated.",
 )
 @click.option(
     "--step",
@@ -150,17 +150,25 @@ def _fixed(problem: Problem, places: FilePlaces, keep: tuple[str, ...]) -> froze
     """Return the keys of the statements that the user wants to keep."""
     from edgeplan.explain import list_items
 
-    # Both directions of a link may be one entry of the file.
+    # Both directions of a link may be one entry of the file, and a deadline several of them.
     known: dict[str, set[Key]] = {}
     for item in list_items(problem):
         known.setdefault(places.where(item.place), set()).add(item.key)
-    if unknown := [place for place in keep if place not in known]:
+    meant = {
+        place: [
+            where
+            for where in known
+            if where == place or where.startswith((f"{place}.", f"{place}["))
+        ]
+        for place in keep
+    }
+    if unknown := [place for place in keep if not meant[place]]:
         shown = ", ".join(list(known)[-12:]) or "none"
         raise InputError(
             Fault("--keep", f"there is no limit or rule at '{place[:80]}'; known: {shown}")
             for place in unknown
         )
-    return frozenset(key for place in keep for key in known[place])
+    return frozenset(key for place in keep for where in meant[place] for key in known[where])
 
 
 def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, Any]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class FilePlaces:
     """Translates the places of a problem's statements into those of its file.
 
-    A file may list devices and streams instead of naming them, and one of its links may stand
-    for both directions.
+    A file may list devices and streams instead of naming them, one of its links may stand for
+    both directions, and a deadline on the mean stands alone or beside those on percentiles.
 
     Parameters
     ----------
@@ -44,10 +44,11 @@ class FilePlaces:
         """Return a place as the file has it."""
         kind, *rest = parts
         section = self.tree.get(str(kind))
-        if kind in ("devices", "streams") and isinstance(section, list) and rest:
-            for index, item in enumerate(section):
-                if isinstance(item, dict) and item.get("name") == rest[0]:
-                    return (kind, index, *rest[1:])
+        if kind in ("devices", "streams") and rest:
+            key, item = _named(section, rest[0])
+            if kind == "streams" and rest[1:2] == ["deadline"]:
+                rest[1:] = _deadline(item, rest[2:])
+            return (kind, key, *rest[1:])
         if kind == "links" and isinstance(section, list) and rest:
             made = -1
             for index, item in enumerate(section):
@@ -78,3 +79,26 @@ class FilePlaces:
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines[place] if place else None
+
+
+def _named(section: Plain, name: Part) -> tuple[Part, Plain]:
+    """Return the key or index of a device or stream of a file, and what the file says of it."""
+    if isinstance(section, list):
+        for index, item in enumerate(section):
+            if isinstance(item, dict) and item.get("name") == name:
+                return index, item
+    return name, section.get(str(name)) if isinstance(section, dict) else None
+
+
+def _deadline(stream: Plain, statistic: list[Part]) -> list[Part]:
+    """Return where a stream of a file has its deadline on the mean, or on a percentile."""
+    from edgeplan.instances.parts import probability_of
+
+    stated = stream.get("deadline") if isinstance(stream, dict) else None
+    if not isinstance(stated, dict):
+        return ["deadline", *statistic]
+    if not statistic:
+        return ["deadline", "mean"]
+    probability = probability_of(str(statistic[0]))
+    written = (key for key in stated if probability_of(str(key)) == probability)
+    return ["deadline", next(written, str(statistic[0]))]

@@ -316,3 +316,48 @@ def test_a_second_conflict_is_told_and_no_plan_is_promised_that_there_is_not(tmp
     text = " ".join(invoke("explain", path).stdout.split())
     assert "Without any one of them there is a plan. " in text
     assert "another conflict" not in text
+
+
+TAILED = """
+format: edgeplan-instance
+version: 1
+name: tailed
+networks:
+  net:
+    layers: [{name: a}]
+    tensors: [{name: x, size: 1 kB, consumers: a}, {name: y, size: 1 kB, producer: a, output: true}]
+    costs: {board: {times: 10 ms}}
+devices:
+  board: {replicas: 2}
+streams:
+  - {name: early, network: net, origin: board, rate: 1 /h}
+  - name: cam
+    network: net
+    origin: board
+    rate: 20 /s
+    deadline:
+      p99.0: 2 s
+      mean: 5 ms
+waiting: mg1
+objective: {latency: 1}
+"""
+
+
+def test_deadlines_by_statistic_are_told_and_kept_where_the_file_has_them(tmp_path):
+    path = tmp_path / "tailed.yaml"
+    path.write_text(TAILED)
+    lines = path.read_text().splitlines()
+    document = invoke_json("explain", path)
+    (item,) = document["conflict"]
+    assert item["where"] == "streams[1].deadline.mean"
+    assert lines[item["line"] - 1].strip() == "mean: 5 ms"
+    (edit,) = document["repair"]
+    assert edit["where"] == "streams[1].deadline.mean"
+    places = FilePlaces.read(path)
+    tail = ("streams", "cam", "deadline", "p99")
+    assert places.where(tail) == "streams[1].deadline.p99.0"
+    assert lines[places.line(tail) - 1].strip() == "p99.0: 2 s"
+    for place in ("streams[1].deadline.mean", "streams[1].deadline", "streams[1]"):
+        assert invoke_json("explain", path, "--keep", place)["repair"] == []
+    assert invoke_json("explain", path, "--keep", "streams[1].deadline.p99.0")["repair"]
+    assert invoke("explain", path, "--keep", "streams[1].dead").exit_code == 2
