@@ -147,35 +147,47 @@ def _needs(needs: Sequence[Need], places: FilePlaces) -> None:
     """Print what each number of a conflict would have to be, alone."""
     if not needs:
         return
+    told = "With the one number a plan was found, with the other there is none; what lies between "
+    told += "them is open."
+    standings = [_standing(need) for need in needs]
+    noted = len(set(standings)) > 1
+    if not noted and standings[0]:  # said once: the numbers need the room
+        told += f" Each {standings[0]}."
     show(
         "What would be enough, each alone",
-        ("what", ">asked for", ">a plan with", ">none with", "", "where"),
+        (
+            "what",
+            ">asked for",
+            ">a plan with",
+            ">none with",
+            "?where",
+            *(("note",) if noted else ()),
+        ),
         (
             (
                 need.item.item,
                 in_file(need.item.amount, need.item.unit),
                 in_file(need.enough, need.item.unit) or "-",
                 in_file(need.too_little, need.item.unit),
-                _standing(need),
                 _at(places, need.item.place),
+                *((standing,) if noted else ()),
             )
-            for need in needs
+            for need, standing in zip(needs, standings, strict=True)
         ),
-        footer="With the one number a plan was found, with the other there is none; what lies "
-        "between them is open.",
+        footer=told,
     )
 
 
 def _standing(need: Need) -> str:
     """Return in words how far an answer goes."""
     if need.helps is False:
-        return "no number is enough"
-    told = "" if need.complete else "not known closer in time"
+        return "has no number that is enough"
+    told = "" if need.complete else "is not known closer in time"
     if need.helps is None:
         asked = need.too_little == need.item.amount
-        told = "not known in time" if asked else "no number was found that is enough"
+        told = "is not known in time" if asked else "has no number that was found to be enough"
     if not need.whole:
-        told += f"{', ' if told else ''}for this conflict; there is another"
+        told += f"{', and ' if told else ''}is for this conflict to go away; there is another"
     return told
 
 
