@@ -180,8 +180,10 @@ def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, An
     return {
         "infeasible": found.infeasible,
         "conflict": [
-            _item_json(item, places) for item in (() if conflict is None else conflict.items)
+            _item_json(item, places) | {"judged_by": found.judged.get(item.key)}
+            for item in (() if conflict is None else conflict.items)
         ],
+        "rests_on_estimates": found.estimated,
         "repair": [
             {
                 "item": edit.item,

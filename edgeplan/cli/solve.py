@@ -147,8 +147,8 @@ def command(
             document["verified"] = agreement.as_json()
         if why is not None:
             found = infeasibility_json(why, FilePlaces.read(instance))
-            keys = ("conflict", "needs", "shortage", "repair", "complete")
-            document |= {key: found[key] for key in keys}
+            keys = "conflict another_conflict rests_on_estimates needs shortage repair complete"
+            document |= {key: found[key] for key in keys.split()}
         print_json(document)
     else:
         from edgeplan.cli import tables
@@ -156,7 +156,7 @@ def command(
         if result.evaluation is not None:
             tables.stages(problem, result.evaluation)
             tables.loads(problem, result.evaluation)
-        tables.decision(problem, result)
+        tables.decision(problem, result, estimated=why is not None and why.estimated)
         if agreement is not None:
             tables.agreement(agreement)
         if why is not None:

@@ -6,11 +6,12 @@ import dataclasses
 import math
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from edgeplan.explain.checks import Checker
 from edgeplan.explain.conflict import Conflict, find_another, find_conflict
+from edgeplan.explain.judged import ESTIMATES, Judged, judged_by
 from edgeplan.explain.load_repair import find_loaded_repair
 from edgeplan.explain.needs import Need, find_needs
 from edgeplan.explain.repair import Repair, find_repair
@@ -49,6 +50,9 @@ class Infeasibility:
         Where load is planned for: what each number of the conflict would have to be, alone.
     shortage
         There, too: the busy time that devices and links of the conflict lack.
+    judged
+        Where requests wait: by key of a deadline of the conflict, what the evaluator holds
+        against it (see `edgeplan.explain.judged`).
     stop
         What ended the work early; ``COMPLETED`` where nothing did.
     seconds
@@ -64,6 +68,12 @@ class Infeasibility:
     seconds: float
     needs: tuple[Need, ...] = ()
     shortage: Shortage = _ENOUGH
+    judged: Mapping[Key, Judged] = field(default_factory=dict)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether it rests on estimates that there is no plan: one may do when it runs."""
+        return not ESTIMATES.isdisjoint(self.judged.values())
 
     @property
     def complete(self) -> bool:
@@ -182,6 +192,7 @@ def explain_infeasible(
             problem, conflict, filtering
         )
         conflict = dataclasses.replace(conflict, another=another)
+    judged = {} if conflict.missing else judged_by(problem, conflict.items, filtering)
     if on_progress is not None:
         on_progress("looking for the cheapest repair")
     if problem.load_features:
@@ -214,7 +225,7 @@ def explain_infeasible(
         interrupted = stop is not None and stop.is_set()
         ended = Stop.INTERRUPTED if interrupted else Stop.TIME_LIMIT
     told = result(True, conflict=conflict, repair=found.repair, message=found.message, ended=ended)
-    return dataclasses.replace(told, needs=needs, shortage=shortage)
+    return dataclasses.replace(told, needs=needs, shortage=shortage, judged=judged)
 
 
 def _left(ends: float) -> float | None:

@@ -361,3 +361,22 @@ def test_deadlines_by_statistic_are_told_and_kept_where_the_file_has_them(tmp_pa
         assert invoke_json("explain", path, "--keep", place)["repair"] == []
     assert invoke_json("explain", path, "--keep", "streams[1].deadline.p99.0")["repair"]
     assert invoke("explain", path, "--keep", "streams[1].dead").exit_code == 2
+
+
+def test_that_percentiles_are_estimates_is_said_wherever_infeasible_is(tmp_path):
+    from tests.explain.test_loaded import sites
+
+    path = tmp_path / "estimated.yaml"
+    write_instance(sites(130, cloud=True, tail=0.056, bandwidth=8e6), path)
+    for command, code in (("explain", 0), ("solve", 3)):
+        document = invoke_json(command, path, code=code)
+        assert document["rests_on_estimates"] is True
+        assert "estimated" in [item["judged_by"] for item in document["conflict"]]
+        text = " ".join(invoke(command, path).stdout.split())
+        assert text.count("; of estimates, not of bounds") == (1 if command == "explain" else 2)
+        assert "p95 deadline of stream 'cam-1': an estimate of the percentile" in text
+    write_instance(sites(70, replicas=3, tail=0.05), path)
+    assert invoke_json("explain", path)["rests_on_estimates"] is False
+    text = " ".join(invoke("explain", path).stdout.split())
+    assert "of estimates" not in text
+    assert "an upper bound on the percentile (safe)" in text

@@ -189,10 +189,39 @@ def test_a_percentile_that_waits_break():
     held(problem, found)
 
 
+def test_an_infeasibility_says_whether_percentiles_are_bounds_or_estimates():
+    # One queue for each request: its percentile is an upper bound.
+    found = explain_infeasible(sites(70, replicas=3, tail=0.05))
+    assert set(found.judged.values()) == {"safe"}
+    assert not found.estimated
+    # At the site, over the link and in the cloud, one after another.
+    problem = sites(130, cloud=True, tail=0.056, bandwidth=8e6)
+    found = explain_infeasible(problem)
+    assert "tail deadline" in kinds(found)
+    for item in found.conflict.items:
+        assert found.judged.get(item.key) == ("estimated" if item.kind == "tail deadline" else None)
+    assert found.estimated
+    plan = Plan(routes={"cam-1": (Route(devices=("site-1", CLOUD)),)})
+    (price,) = evaluate(only(problem, found.conflict.items), plan).streams
+    assert {deadline.basis for deadline in price.deadlines} == {"estimated"}
+
+
+def test_a_mean_deadline_over_several_queues_is_an_approximation():
+    found = explain_infeasible(sites(130, cloud=True, bandwidth=8e6, deadline_seconds=0.0515))
+    assert "deadline" in kinds(found)
+    assert set(found.judged.values()) == {"approximate"}
+    assert found.estimated
+
+
+def test_load_that_cannot_be_carried_rests_on_no_estimate():
+    assert not explain_infeasible(sites(118, cloud=True, tail=0.5, bandwidth=1e6)).estimated
+
+
 def test_a_percentile_that_service_alone_breaks_blames_no_rate():
     problem = sites(20, tail=0.01)
     found = explain_infeasible(problem)
     assert kinds(found) == ["tail deadline"]
+    assert not found.judged
     held(problem, found)
 
 

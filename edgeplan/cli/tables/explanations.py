@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.plans import broken, layer_names, single_unit
+from edgeplan.cli.tables.plans import ESTIMATED, broken, layer_names, single_unit
 from edgeplan.cli.tables.table import facts, say, show
 from edgeplan.solvers.result import Stop
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgeplan.cli.places import FilePlaces
     from edgeplan.explain import Conflict, Infeasibility, PlanExplanation, Repair
     from edgeplan.explain.items import Part, Unit
+    from edgeplan.explain.judged import Judged
     from edgeplan.explain.needs import Need
     from edgeplan.explain.plans import Alternative, StageReason
     from edgeplan.explain.shortfall import Shortage
@@ -58,6 +59,15 @@ _SHOWN: Mapping[str, Callable[[float | None], str]] = {
 }
 
 
+_HELD: Mapping[Judged, str] = {
+    "exact": "the exact mean of waits",
+    "approximate": "an approximation of the mean (requests visit several queues)",
+    "safe": "an upper bound on the percentile (safe); the percentile itself may be lower",
+    "estimated": "an estimate of the percentile (estimated): it is no upper bound",
+}
+"""What a deadline was held against."""
+
+
 def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
     """Print why there is no plan and the cheapest repair, or that there is one."""
     if found.infeasible is False:
@@ -96,6 +106,14 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
     pairs: dict[str, object] = {}
     if conflict is not None and conflict.certificate is not None:
         pairs["no plan"] = str(conflict.certificate)
+        if found.estimated:
+            pairs["no plan"] = f"{conflict.certificate}; {ESTIMATED}"
+        if held := [
+            f"{clean_text(item.item, 80)}: {_HELD[found.judged[item.key]]}"
+            for item in conflict.items
+            if item.key in found.judged
+        ]:
+            pairs["held against"] = "\n".join(held)
     if found.stop in (Stop.TIME_LIMIT, Stop.INTERRUPTED):
         pairs["stopped by"] = f"{found.stop.value}: more time may tell more"
     pairs["time"] = units.seconds(found.seconds)
