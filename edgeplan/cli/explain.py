@@ -101,6 +101,7 @@ def command(
         found = explain_infeasible(
             problem,
             fixed=fixed,
+            two_way=places.two_way(problem),
             time_limit=time_limit,
             stop=stop,
             threads=threads,
@@ -133,6 +134,7 @@ def _plan(
             problem,
             chosen,
             step=step,
+            two_way=places.two_way(problem),
             time_limit=time_limit,
             stop=stop,
             threads=threads,

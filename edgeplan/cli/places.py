@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from edgeplan.explain.items import Part
     from edgeplan.instances.document import Place, Plain
+    from edgeplan.model.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,31 @@ class FilePlaces:
             if kind == "streams" and rest[1:2] == ["deadline"]:
                 rest[1:] = _deadline(item, rest[2:])
             return (kind, key, *rest[1:])
-        if kind == "links" and isinstance(section, list) and rest:
-            made = -1
-            for index, item in enumerate(section):
-                made += 2 if isinstance(item, dict) and item.get("both") is True else 1
-                if made >= int(rest[0]):
-                    return (kind, index, *rest[1:])
+        if kind == "links" and rest and (stated := self._links()):
+            return (kind, stated[int(rest[0])], *rest[1:])
         if kind == "networks" and isinstance(section, dict) and rest:
             network = section.get(str(rest[0]))
             if isinstance(network, dict) and "profiles" in network:
                 return (kind, rest[0], "profiles")
         return parts
+
+    def _links(self) -> list[int]:
+        """Return, for each link of the problem, the index of the file's that makes it."""
+        section = self.tree.get("links")
+        return [
+            index
+            for index, item in enumerate(section if isinstance(section, list) else [])
+            for _ in range(2 if isinstance(item, dict) and item.get("both") is True else 1)
+        ]
+
+    def two_way(self, problem: Problem) -> frozenset[tuple[str, str]]:
+        """Return the links, as (source, target), that the file states for both directions."""
+        stated = self._links()
+        return frozenset(
+            (link.source, link.target)
+            for link, index, following in zip(problem.links, stated, stated[1:], strict=False)
+            if index == following
+        )
 
     def where(self, parts: tuple[Part, ...]) -> str:
         """Return a place of the file as text.

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeplan.explain.amounts import bandwidths, with_amount
+from edgeplan.explain.amounts import TwoWay, bandwidths, directions, with_amount
 from edgeplan.explain.checks import solver_for
 from edgeplan.explain.items import Item, list_items
 from edgeplan.model.evaluate import evaluate
@@ -105,6 +105,7 @@ def find_worth(
     *,
     shares: Mapping[Key, float],
     step: float = 0.1,
+    two_way: TwoWay = (),
     time_limit: float | None = None,
     stop: threading.Event | None = None,
     threads: int = 1,
@@ -124,6 +125,8 @@ def find_worth(
     step
         Share of a limit by which it is raised; a utilisation cap at most to nearly 1, a number
         of replicas by at least one.
+    two_way
+        Links with one bandwidth for both directions: it is raised for both.
     time_limit
         Seconds for all, ``None`` for no limit.
     stop
@@ -134,7 +137,7 @@ def find_worth(
         Told in words how far it is.
     """
     ends = math.inf if time_limit is None else time.monotonic() + time_limit
-    steps = sorted(_raised(problem, step), key=lambda s: -_share(shares, s[0]))
+    steps = sorted(_raised(problem, step, two_way), key=lambda s: -_share(shares, s[0]))
     every = [item for item, _ in steps]
     gap = LOADED_GAP if problem.load_features else GAP
     start = plan if evaluate(problem, plan).feasible else None
@@ -237,11 +240,12 @@ def _groups(
 
 def _share(shares: Mapping[Key, float], item: Item) -> float:
     """Return how much of a limit is used; of a bandwidth, how much of its link's cap on load."""
-    key = ("link capacity", *item.key[1:]) if item.kind == "bandwidth" else item.key
-    return shares.get(key, 0.0)
+    if item.kind != "bandwidth":
+        return shares.get(item.key, 0.0)
+    return max(shares.get(("link capacity", *ends), 0.0) for ends in directions(item))
 
 
-def _raised(problem: Problem, step: float) -> Iterator[_Step]:
+def _raised(problem: Problem, step: float, two_way: TwoWay) -> Iterator[_Step]:
     """Yield each number that may be raised, with its new value."""
     for item in list_items(problem):
         if item.amount is None or item.kind == "rate":
@@ -256,7 +260,7 @@ def _raised(problem: Problem, step: float) -> Iterator[_Step]:
         if item.kind == "min rate":
             more = _tidy(item.amount / (1 + step))
         yield item, more
-    for item in bandwidths(problem):
+    for item in bandwidths(problem, two_way):
         assert item.amount is not None
         yield item, _tidy(item.amount * (1 + step))
 

@@ -184,10 +184,11 @@ def test_a_plan_is_explained(tmp_path):
     assert board["forbidden"]["more"] == pytest.approx(-0.009)
     assert server["device"] == "server"
     worth = {entry["where"]: entry for entry in document["worth"]}
-    # 8 ms for the tensor at 10 Mbit/s, 1/11 of it less at 11 Mbit/s.
-    assert worth["links[0].bandwidth"]["gain"] > 0
+    # 8 ms for the tensor and 0.8 ms for the result at 10 Mbit/s, 1/11 of them less at 11 Mbit/s.
+    assert len(worth) == len(document["worth"])
     assert worth["links[0].bandwidth"]["to"] == "11 Mbit/s"
-    assert max(w["gain"] for w in document["worth"]) == pytest.approx(0.008 / 11)
+    assert worth["links[0].bandwidth"]["gain"] == pytest.approx(0.0088 / 11)
+    assert max(w["gain"] for w in document["worth"]) == worth["links[0].bandwidth"]["gain"]
     assert document["left_out"] == []
     assert document["basis"].startswith("re-solved by")
     assert {b["binds"] for b in document["binding"]} == {"no"}
@@ -380,3 +381,25 @@ def test_that_percentiles_are_estimates_is_said_wherever_infeasible_is(tmp_path)
     text = " ".join(invoke("explain", path).stdout.split())
     assert "of estimates" not in text
     assert "an upper bound on the percentile (safe)" in text
+
+
+def test_a_link_that_goes_both_ways_is_mended_as_the_one_entry_that_it_is(tmp_path):
+    path = tmp_path / "both.yaml"
+    text = TWO_TIERS.replace("DEADLINE", "1 h").replace("rate: 2 /s", "rate: 30 /s")
+    text = text.replace("size: 1 kB, producer: b", "size: 8 kB, producer: b")
+    text = text.replace("      board: {times: 10 40 ms}\n", "").replace(
+        "{zones: home}", "{zones: [home, away]}"
+    )
+    text = text.replace("size: 100 kB, consumers", "size: 10 kB, consumers")
+    path.write_text(text.replace("bandwidth: 10 Mbit/s", "bandwidth: 1 Mbit/s"))
+    document = invoke_json("explain", path)
+    (edit,) = document["repair"]
+    assert edit["where"] == "links[0].bandwidth"
+    assert edit["item"] == "bandwidth of link 'board->server', both ways"
+    assert document["complete"]
+    assert "both ways" in " ".join(invoke("explain", path).stdout.split())
+    (solved,) = invoke_json("solve", path, code=3)["repair"]
+    assert solved == edit
+    # What it says can be typed into the file.
+    path.write_text(text.replace("bandwidth: 10 Mbit/s", f"bandwidth: {edit['to']}"))
+    assert invoke_json("explain", path)["infeasible"] is False
