@@ -97,15 +97,28 @@ def bandwidths(problem: Problem, two_way: TwoWay = ()) -> Iterator[Item]:
         Links with one bandwidth for both directions: it is one item.
     """
     for index, link in enumerate(problem.links):
-        ends = (link.source, link.target)
-        if math.isfinite(link.bytes_per_second) and ends[::-1] not in two_way:
-            yield Item(
-                key=("bandwidth", *ends, *(ends[::-1] if ends in two_way else ())),
-                item=f"bandwidth of link '{link.name}'" + both_ways(ends, two_way),
-                place=("links", index, "bandwidth"),
-                amount=link.bytes_per_second,
-                unit="B/s",
-            )
+        if not math.isfinite(link.bytes_per_second):
+            continue
+        item = Item(
+            key=("bandwidth", link.source, link.target),
+            item=f"bandwidth of link '{link.name}'",
+            place=("links", index, "bandwidth"),
+            amount=link.bytes_per_second,
+            unit="B/s",
+        )
+        if (stated := as_stated(item, two_way)) is not None:
+            yield stated
+
+
+def as_stated(item: Item, two_way: TwoWay) -> Item | None:
+    """Return a number of a link as the file has it; ``None`` where the other direction has it."""
+    (ends,) = directions(item)
+    if ends[::-1] in two_way:
+        return None
+    if ends not in two_way:
+        return item
+    both = (*ends, *ends[::-1])
+    return dataclasses.replace(item, key=(item.key[0], *both), item=f"{item.item}, both ways")
 
 
 def directions(item: Item) -> tuple[tuple[str, str], ...]:
@@ -124,8 +137,3 @@ def statement_of(key: Key, two_way: TwoWay) -> Key:
     """
     back = key[:0:-1]
     return (key[0], *back) if key[0] == "link capacity" and back in two_way else key
-
-
-def both_ways(ends: tuple[str, str], two_way: TwoWay) -> str:
-    """Return what is added to the words for a number of a link that holds both ways."""
-    return ", both ways" if ends in two_way else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from edgeplan.explain.amounts import TwoWay, both_ways, statement_of, with_amount
+from edgeplan.explain.amounts import TwoWay, as_stated, directions, statement_of, with_amount
 from edgeplan.explain.checks import broken
 from edgeplan.explain.items import Item, Part, Unit, list_items, replicas_of, rule_text
 from edgeplan.explain.relaxed import fitted
@@ -224,14 +224,16 @@ def _device_load(problem: Problem, key: Key, value: float) -> tuple[Edit, Proble
 
 def _link_load(problem: Problem, key: Key, value: float, two_way: TwoWay) -> tuple[Edit, Problem]:
     """Raise a cap on load while that is enough, else the bandwidth, else share it no more."""
-    item = _item(problem, key)
-    index, ends = int(item.place[1]), (str(key[1]), str(key[2]))
-    link, both = problem.links[index], both_ways(ends, two_way)
+    cap = _item(problem, key)
+    index = int(cap.place[1])
+    link = problem.links[index]
+    item = as_stated(cap, two_way) or cap
+    meant = directions(item)
+    words = item.item.removeprefix("utilisation cap")
     stated = any(t.transfer_seconds for n in problem.networks for t in n.tensors)
 
     def changed(**changes: Any) -> Problem:
-        """Return the problem with another link, and another in the other direction."""
-        meant = {ends, ends[::-1]} if both else {ends}
+        """Return the problem with another link, in both directions where one statement is."""
         links = tuple(
             dataclasses.replace(each, **changes) if (each.source, each.target) in meant else each
             for each in problem.links
@@ -239,20 +241,19 @@ def _link_load(problem: Problem, key: Key, value: float, two_way: TwoWay) -> tup
         return dataclasses.replace(problem, links=links)
 
     if value < _FULL:
-        cap = _share_above(value)
-        item = dataclasses.replace(item, item=item.item + both)
-        return numbered(item, cap), changed(utilisation_cap=cap)
+        share = _share_above(value)
+        return numbered(item, share, key), changed(utilisation_cap=share)
     if stated or math.isinf(link.bytes_per_second):
         contention = Item(
             key=key,
-            item=f"contention of link '{link.name}'{both}",
+            item=f"contention{words}",
             place=("links", index, "contention"),
             text=link.contention,
         )
         return _ruled(contention, "none"), changed(contention="none")
     wide = Item(
         key=key,
-        item=f"bandwidth of link '{link.name}'{both}",
+        item=f"bandwidth{words}",
         place=("links", index, "bandwidth"),
         amount=link.bytes_per_second,
         unit="B/s",

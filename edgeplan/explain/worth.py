@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeplan.explain.amounts import TwoWay, bandwidths, directions, with_amount
+from edgeplan.explain.amounts import TwoWay, as_stated, bandwidths, directions, with_amount
 from edgeplan.explain.checks import solver_for
 from edgeplan.explain.items import Item, list_items
 from edgeplan.model.evaluate import evaluate
@@ -240,15 +240,16 @@ def _groups(
 
 def _share(shares: Mapping[Key, float], item: Item) -> float:
     """Return how much of a limit is used; of a bandwidth, how much of its link's cap on load."""
-    if item.kind != "bandwidth":
+    if item.kind not in ("bandwidth", "link capacity"):
         return shares.get(item.key, 0.0)
     return max(shares.get(("link capacity", *ends), 0.0) for ends in directions(item))
 
 
 def _raised(problem: Problem, step: float, two_way: TwoWay) -> Iterator[_Step]:
     """Yield each number that may be raised, with its new value."""
-    for item in list_items(problem):
-        if item.amount is None or item.kind == "rate":
+    for limit in list_items(problem):
+        item = as_stated(limit, two_way) if limit.kind == "link capacity" else limit
+        if item is None or item.amount is None or item.kind == "rate":
             continue
         more = _tidy(item.amount * (1 + step))
         if item.unit == "count":
