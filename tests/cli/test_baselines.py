@@ -214,7 +214,7 @@ def test_ctrl_c_keeps_what_is_done(waiting, monkeypatch):
 
     monkeypatch.setattr(module, "simulate", interrupted)
     result = invoke("baselines", waiting, *FEW, "--json")
-    assert result.exit_code == 0
+    assert result.exit_code == 130
     document = json.loads(result.stdout)
     assert list(document) == NAMES
     assert document["plan"]["feasible"]
@@ -222,6 +222,32 @@ def test_ctrl_c_keeps_what_is_done(waiting, monkeypatch):
     assert document["greedy"]["simulated"] is None
     assert "what was not done is missing" in result.stderr
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize(("done", "loads"), [(1, [0.3]), (0, [])])
+def test_ctrl_c_drops_the_load_that_is_half_done(waiting, monkeypatch, tmp_path, done, loads):
+    """It comes while plans are made for the load after those that are done."""
+    module = importlib.import_module("edgeplan.comparison.compare")
+    greedy, asked = module.greedy, []
+
+    def interrupted(problem):
+        asked.append(problem)
+        if len(asked) > done:
+            os.kill(os.getpid(), signal.SIGINT)
+        return greedy(problem)
+
+    monkeypatch.setattr(module, "greedy", interrupted)
+    words = ("baselines", waiting, "--requests", 0, "--sweep", "rho=0.3:0.5", "--points", 3)
+    result = invoke(*words, "--json")
+    assert result.exit_code == 130
+    document = json.loads(result.stdout)
+    assert len(asked) == done + 1
+    if loads:
+        assert [point["rho"] for point in document["points"]] == loads
+        assert "what was not done is missing" in result.stderr
+    else:
+        assert document["error"]["kind"] == "interrupted"
+        assert "stopped before any of it was done" in result.stderr
 
 
 def test_a_second_ctrl_c_leaves_at_once(waiting, monkeypatch):

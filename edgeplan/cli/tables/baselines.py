@@ -229,7 +229,10 @@ def _kept(found: Comparison, name: str) -> bool:
 
 
 def _notes(found: Comparison) -> Iterator[tuple[str, str]]:
+    seeds = max((len(each.simulated.runs) for each in found.plans if each.simulated), default=0)
     for each in found.plans:
+        if each.simulated is not None and (runs := len(each.simulated.runs)) < seeds:
+            yield each.name, f"simulated with {runs} of the {seeds} seeds"
         if each.baseline.note:
             yield each.name, each.baseline.note
         priced = each.baseline.evaluation
