@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import math
 import os
+import re
 import signal
 import time
 
 import pytest
 
+from edgeplan.cli import units
 from edgeplan.cli.baselines import loads
 from edgeplan.model.errors import InputError
 from tests.cli.cli_helpers import TWO_TIERS, invoke, invoke_json, write_two_tiers
@@ -265,3 +268,33 @@ def wait_for(stop, seconds=10.0):
     while not stop() and time.monotonic() < ends:
         time.sleep(0.01)
     return stop()
+
+
+def test_limits_are_told_in_the_words_of_solve_and_evaluate(tmp_path, waiting):
+    """At 30 requests per second the board alone is overloaded: its requests wait for ever."""
+    waiting.write_text(waiting.read_text().replace("rate: 12 /s", "rate: 30 /s"))
+    plan = tmp_path / "board.json"
+    routes = {"camera": [{"devices": ["board", "board"], "fraction": 1.0}]}
+    plan.write_text(json.dumps({"format": "edgeplan-plan", "version": 1, "routes": routes}))
+    for words in (
+        ("baselines", waiting, "--requests", 0),
+        ("solve", waiting),
+        ("evaluate", waiting, plan),
+    ):
+        told = " ".join(invoke(*words).stdout.split())
+        for place, what in (
+            ("deadline, stream camera:", "∞, but at most 1.00 s allowed"),
+            ("device capacity, device board:", "150.0 %, but at most 95.0 % allowed"),
+        ):
+            place = place.replace(",", "").rstrip(":") if words[0] == "evaluate" else place
+            assert f"{place} {what}" in told, words
+        assert not re.search(r"\binf\b", told), words
+
+
+def test_no_number_is_written_inf():
+    every = [
+        units.seconds, units.joules, units.watts, units.dollars, units.size, units.bandwidth,
+        units.rate, units.request_rate, units.count, units.percent, units.gap, units.number,
+    ]  # fmt: skip
+    assert {unit(math.inf) for unit in every} == {"∞"}
+    assert {unit(None) for unit in every} == {units.MISSING}
