@@ -48,9 +48,14 @@ def comparison(found: Comparison) -> None:
             )
             for each in plans
         ),
-        footer="predicted: by the evaluator, exact or an approximation; simulated: by discrete "
-        "events, ±: half of the 95 % confidence interval, p95: of the slowest stream. Bars: mean "
-        "latency.",
+        legend={
+            "predicted mean": "by the evaluator",
+            "prediction is": "exact, an approximation, or without waits",
+            "simulated mean": "by discrete events",
+            "± 95 %": "half of the confidence interval of the simulated mean",
+            "simulated p95": "of the slowest stream",
+            "bars": "mean latency",
+        },
     )
     limits_broken((each.name, each.baseline.evaluation, each.baseline.why) for each in plans)
     if notes := list(_notes(found)):

@@ -320,7 +320,7 @@ def _waiting_streams(problem: Problem, evaluation: Evaluation) -> None:
             )
             for price in evaluation.streams
         ),
-        footer=_percentile_note(evaluation),
+        legend=dict.fromkeys(("p95", "p99"), _percentiles_are(evaluation)),
     )
     rows = [
         (
@@ -342,11 +342,11 @@ def _waiting_streams(problem: Problem, evaluation: Evaluation) -> None:
         )
 
 
-def _percentile_note(evaluation: Evaluation) -> str:
+def _percentiles_are(evaluation: Evaluation) -> str:
     """Say what the percentiles are."""
     if all(price.basis == "exact" for price in evaluation.streams):
-        return "p95 and p99 are upper bounds."
-    return "p95 and p99 are upper bounds where waits are exact, else estimates; simulate tells."
+        return "upper bounds"
+    return "upper bounds where waits are exact, else estimates (simulate tells)"
 
 
 def certified(problem: Problem, found: Certified, claim: Claim) -> None:
