@@ -25,7 +25,7 @@ import numpy as np
 from edgeplan.model.errors import Fault, InputError
 from edgeplan.pareto.front import TOLERANCE, Front, Point
 from edgeplan.pareto.indicators import Array, array, normalised, ranges
-from edgeplan.pareto.knees import METHODS, Method, knee_scores
+from edgeplan.pareto.knees import FLAT, METHODS, Method, knee_scores
 from edgeplan.pareto.objectives import CRITERIA, Criterion, prefix_of
 
 AUGMENTATION = 1e-4
@@ -338,7 +338,8 @@ def _by_weights(front: Front, unit: Array, weights: Mapping[str, float]) -> tupl
     if (wanted < 0).any() or not wanted.any():
         raise InputError.at("weights", "must not be negative, nor all 0")
     wanted = wanted / wanted.sum()
-    gained = 1.0 - unit
+    # An objective that is the same everywhere has nothing to be gained.
+    gained = np.where(np.ptp(unit, axis=0) > 0, 1.0 - unit, 0.0)
     total = gained.sum(axis=1, keepdims=True)
     own = np.divide(gained, total, out=np.zeros_like(gained), where=total > 0)
     shown = ", ".join(
@@ -356,16 +357,14 @@ def _by_knee(
         raise InputError.at("knee", f"must be one of {', '.join(METHODS)}")
     if len(values) > 2:
         scores = knee_scores(values, method)
-        # A straight front has a rate of 1 everywhere and no distance.
-        flat = 1e-9 if method == "hyperplane" else 1 + 1e-9
-        if scores[passing].max() > flat:
+        if FLAT[method] < scores[passing].max() < np.inf:
             return [-scores], f"the knee ({_MEANT[method]})"
     return [unit.sum(axis=1)], "the least sum of normalised values, as the front has no knee here"
 
 
 _MEANT: Mapping[Method, str] = {
     "hyperplane": "farthest below the hyperplane through the front's ends",
-    "trade-off rate": "the dearest to leave, by the least loss per gain of moving elsewhere",
+    "trade-off rate": "the dearest to leave for a point near it",
 }
 
 

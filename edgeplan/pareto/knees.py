@@ -7,16 +7,19 @@ Two words for it, and a knee always says which:
     objective each (I. Das, Structural Optimization 18, 1999, for two objectives: the distance to
     the line between the ends).
 ``trade-off rate``
-    The point whose worst exchange is dearest: moving to any other point gives up at least that
-    much, summed over the objectives that get worse, for each unit that the others gain
-    (L. Rachmawati, D. Srinivasan, IEEE Transactions on Evolutionary Computation 13(4), 2009).
+    The point whose cheapest exchange is dearest: moving to any point near it gives up at least
+    that much, summed over the objectives that get worse, for each unit that the others gain
+    (L. Rachmawati, D. Srinivasan, IEEE Transactions on Evolutionary Computation 13(4), 2009,
+    there over all points: with two objectives that could only ever be the hyperplane's knee).
+    Near are the nearest tenth of the front's points, at least 16 and at most 128.
 
-Both are of images normalised so that the front's ideal point is 0 and its nadir 1.
+The first looks at the front as a whole, the second for the sharpest bend anywhere. Both are of
+images normalised so that the front's ideal point is 0 and its nadir 1.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,8 +29,9 @@ from edgeplan.pareto.indicators import Array, normalised, ranges
 
 Method = Literal["hyperplane", "trade-off rate"]
 METHODS: tuple[Method, ...] = ("hyperplane", "trade-off rate")
-_ROWS = 128
-_SAMPLE = 250
+FLAT: Mapping[Method, float] = {"hyperplane": 1e-9, "trade-off rate": 1 + 1e-9}
+"""Scores up to which there is no knee: those of a straight front, and its rounding."""
+_LEAST_NEAR, _MOST_NEAR = 16, 128
 
 
 @dataclass(frozen=True)
@@ -67,15 +71,10 @@ def find_knee(values: Array, method: Method) -> Knee | None:
     """
     if len(values) < 3 or values.shape[1] < 2:
         return None
-    if method == "trade-off rate":
-        index, rate = _dearest(normalised(values, *ranges([values])))
-        return Knee(method, index, rate) if math.isfinite(rate) and rate > 1 + 1e-9 else None
     scores = knee_scores(values, method)
     index = int(np.argmax(scores))
-    # Rounding may put a point of a straight front below its line.
-    if method == "hyperplane" and scores[index] <= 1e-9:
-        return None
-    return Knee(method, index, float(scores[index]))
+    bends = FLAT[method] < scores[index] < np.inf
+    return Knee(method, index, float(scores[index])) if bends else None
 
 
 def knee_scores(values: Array, method: Method) -> Array:
@@ -97,7 +96,7 @@ def knee_scores(values: Array, method: Method) -> Array:
     if not len(values):
         return np.empty(0)
     unit = normalised(values, *ranges([values]))
-    return _distances(unit) if method == "hyperplane" else _rates(unit, unit)
+    return _distances(unit) if method == "hyperplane" else _rates(unit)
 
 
 def _distances(unit: Array) -> Array:
@@ -109,52 +108,26 @@ def _distances(unit: Array) -> Array:
     # of something would be above it, the plane that gives all objectives the same say.
     normal: Array = np.ones(width)
     if np.linalg.matrix_rank(ends) == width:
-        solved = np.linalg.solve(ends, np.ones(width))
-        if (solved > 0).all():
-            normal = solved
+        solved = np.linalg.solve(ends, normal)
+        normal = np.where((solved > 0).all(), solved, normal)
     return np.asarray((1.0 - unit @ normal) / np.linalg.norm(normal))
 
 
-def _rates(unit: Array, others: Array) -> Array:
-    """Return for each image the least loss per gain of moving to one of the others.
+def _rates(unit: Array) -> Array:
+    """Return for each image the least loss per gain of moving to another near it.
 
     ``inf`` where no move gains anything.
     """
-    least = np.full(len(unit), np.inf)
-    sums = others.sum(axis=1)
-    for start in range(0, len(unit), _ROWS):
-        rows = unit[start : start + _ROWS]
-        gain = np.zeros((len(rows), len(others)))
-        step = np.empty_like(gain)
-        for k in range(unit.shape[1]):
-            np.subtract(rows[:, k, None], others[None, :, k], out=step)
-            np.maximum(step, 0.0, out=step)
-            gain += step
-        # loss = gain + Σ y_j − Σ y_i; rounding may leave it below the 0 that it is.
-        loss = np.subtract(sums[None, :], rows.sum(axis=1)[:, None], out=step)
-        loss += gain
-        np.maximum(loss, 0.0, out=loss)
-        rate = np.full(gain.shape, np.inf)
-        np.divide(loss, gain, out=rate, where=gain > 0)
-        least[start : start + _ROWS] = rate.min(axis=1)
-    return least
+    from scipy.spatial import cKDTree
 
-
-def _dearest(unit: Array) -> tuple[int, float]:
-    """Return the image with the largest rate, the first of equals, and its rate.
-
-    As the largest of `_rates` over all images; those whose rate is surely less are not looked
-    at. What is known of all of them is the rate towards some of the others: it is no less.
-    """
-    known = _rates(unit, unit[:: max(1, len(unit) // _SAMPLE)])
-    best, index = -np.inf, -1
-    order = np.argsort(-known, kind="stable")
-    for start in range(0, len(order), _ROWS):
-        rows = np.sort(order[start : start + _ROWS])
-        if known[order[start]] < best:
-            break
-        rates = _rates(unit[rows], unit)
-        here = int(np.argmax(rates))
-        if (rates[here], -rows[here]) > (best, -index):
-            best, index = float(rates[here]), int(rows[here])
-    return index, best
+    near = min(len(unit), 1 + max(_LEAST_NEAR, min(_MOST_NEAR, len(unit) // 10)))
+    _, neighbours = cKDTree(unit).query(unit, k=[*range(1, near + 1)])
+    gain, loss = np.zeros(neighbours.shape), np.zeros(neighbours.shape)
+    for column in unit.T:
+        step = column[neighbours] - column[:, None]
+        loss += np.maximum(step, 0.0)
+        gain -= np.minimum(step, 0.0)
+    # The image itself is no move, nor is one to an equal image.
+    rate = np.full(gain.shape, np.inf)
+    np.divide(loss, gain, out=rate, where=gain > 0)
+    return np.asarray(rate.min(axis=1))

@@ -91,7 +91,7 @@ def point_set(front: Front, name: str) -> PointSet:
         notes.append("its search was cut off: points may be missing")
     elif not front.exact:
         steps = ", ".join(
-            f"{step:.4g} {criterion.unit}"
+            criterion.show(step)
             for step, criterion in zip(front.resolution or (), front.criteria, strict=False)
         )
         notes.append(f"is not exact: every plan is within {steps}" if steps else "is not exact")
