@@ -16,6 +16,7 @@ from edgeplan.pareto.indicators import Array
 from edgeplan.pareto.sets import PointSet
 
 Kind = Literal["other plan", "gone", "new"]
+Routes = tuple[Route, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class Change:
     difference
         Values of the second less those of the first, in SI units; empty where one is missing.
     moved
-        For each stream that is served differently, its routes before and after in words
-        (`route_words`); empty where a plan is not known.
+        For each stream that is served differently, its routes before and after (`route_words`
+        has words for them); empty where a plan is not known.
     replicas
         For each device with another number of copies, the numbers before and after; ``None``
         where a plan leaves it to the device.
@@ -48,7 +49,7 @@ class Change:
     second: int | None
     dominated: bool = False
     difference: tuple[float, ...] = ()
-    moved: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    moved: Mapping[str, tuple[Routes, Routes]] = field(default_factory=dict)
     replicas: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
 
@@ -114,7 +115,7 @@ class Changes:
             "dominated": change.dominated,
             "difference": dict(zip(self.objectives, change.difference, strict=False)),
             "moved": {
-                stream: {"before": before, "after": after}
+                stream: {"before": route_words(before), "after": route_words(after)}
                 for stream, (before, after) in change.moved.items()
             },
             "replicas": {
@@ -200,7 +201,7 @@ def _change(
 ) -> Change:
     if i is None or j is None:
         return Change(kind=kind, first=i, second=j, dominated=dominated)
-    moved: dict[str, tuple[str, str]] = {}
+    moved: dict[str, tuple[Routes, Routes]] = {}
     replicas: dict[str, tuple[int | None, int | None]] = {}
     if first.plans is not None and second.plans is not None:
         before, after = first.plans[i], second.plans[j]
@@ -218,8 +219,8 @@ def _change(
     )
 
 
-def moves(before: Plan, after: Plan) -> dict[str, tuple[str, str]]:
-    """Return for each stream that two plans serve differently its routes in words.
+def moves(before: Plan, after: Plan) -> dict[str, tuple[Routes, Routes]]:
+    """Return for each stream that two plans serve differently its routes, the widest first.
 
     The order of a stream's routes does not count.
 
@@ -231,13 +232,18 @@ def moves(before: Plan, after: Plan) -> dict[str, tuple[str, str]]:
     found = {}
     for stream in {**before.routes, **after.routes}:
         old, new = before.routes.get(stream, ()), after.routes.get(stream, ())
-        if old != new and _ordered(old) != _ordered(new):
-            found[stream] = (route_words(_ordered(old)), route_words(_ordered(new)))
+        if old == new:
+            continue
+        old, new = _ordered(old), _ordered(new)
+        if len(old) == len(new) == 1 or old != new:
+            found[stream] = (old, new)
     return found
 
 
-def _ordered(routes: Sequence[Route]) -> list[Route]:
-    return sorted(routes, key=lambda route: (-route.fraction, route.devices, route.batch))
+def _ordered(routes: Routes) -> Routes:
+    if len(routes) < 2:
+        return routes
+    return tuple(sorted(routes, key=lambda route: (-route.fraction, route.devices, route.batch)))
 
 
 def _replica_changes(before: Plan, after: Plan) -> dict[str, tuple[int | None, int | None]]:

@@ -11,7 +11,7 @@ Two words for it, and a knee always says which:
     that much, summed over the objectives that get worse, for each unit that the others gain
     (L. Rachmawati, D. Srinivasan, IEEE Transactions on Evolutionary Computation 13(4), 2009,
     there over all points: with two objectives that could only ever be the hyperplane's knee).
-    Near are the nearest tenth of the front's points, at least 16 and at most 128.
+    Near are the nearest tenth of the front's points, at least 16 and at most 64.
 
 The first looks at the front as a whole, the second for the sharpest bend anywhere. Both are of
 images normalised so that the front's ideal point is 0 and its nadir 1.
@@ -31,7 +31,7 @@ Method = Literal["hyperplane", "trade-off rate"]
 METHODS: tuple[Method, ...] = ("hyperplane", "trade-off rate")
 FLAT: Mapping[Method, float] = {"hyperplane": 1e-9, "trade-off rate": 1 + 1e-9}
 """Scores up to which there is no knee: those of a straight front, and its rounding."""
-_LEAST_NEAR, _MOST_NEAR = 16, 128
+_LEAST_NEAR, _MOST_NEAR = 16, 64
 
 
 @dataclass(frozen=True)
