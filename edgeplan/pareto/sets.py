@@ -136,7 +136,7 @@ def baseline_set(problem: Problem, objectives: Sequence[str], name: str = "basel
     -------
     PointSet
         Labels: the rule's name, and for which objective alone (``greedy (energy)``). Notes: the
-        rules that broke a limit, and which.
+        rules that kept the limits with no objective, and the first that they broke.
     """
     from edgeplan.instances.plans import fingerprint
     from edgeplan.solvers.baselines import baselines, min_cut
@@ -150,11 +150,14 @@ def baseline_set(problem: Problem, objectives: Sequence[str], name: str = "basel
         alone = rules(criterion.alone(problem))
         found += [(f"{baseline.name} ({criterion.name})", baseline) for baseline in alone]
     points: list[tuple[str, tuple[float, ...], Plan]] = []
-    notes: dict[str, str] = {}
+    kept: set[str] = set()
+    broken: dict[str, str] = {}
     for label, baseline in found:
         if baseline.plan is None or baseline.evaluation is None or not baseline.feasible:
-            notes.setdefault(f"{baseline.name}: {baseline.why}", label)
-        elif all(baseline.plan != plan for _, _, plan in points):
+            broken.setdefault(baseline.name, baseline.why)
+            continue
+        kept.add(baseline.name)
+        if all(baseline.plan != plan for _, _, plan in points):
             points.append((label, image(baseline.evaluation, chosen), baseline.plan))
     return PointSet(
         name=name,
@@ -164,7 +167,7 @@ def baseline_set(problem: Problem, objectives: Sequence[str], name: str = "basel
         labels=tuple(label for label, _, _ in points),
         instance=problem.name,
         fingerprint=fingerprint(problem),
-        notes=tuple(notes),
+        notes=tuple(f"{rule}: {why}" for rule, why in broken.items() if rule not in kept),
     )
 
 
