@@ -62,7 +62,7 @@ class Arrays:
     lower, upper, integral
         Per column; ``integral`` is boolean.
     starts, indices, values
-        A by rows: the entries of row i are at ``starts[i]:starts[i + 1]``.
+        A by rows: the entries of row i are at ``starts[i]:starts[i + 1]``, by their columns.
     row_lower, row_upper
         Per row.
     row_names
@@ -112,10 +112,10 @@ def compile_arrays(model: Any) -> Arrays:
     row_lower, row_upper, names = [], [], []
     for row in model.component_data_objects(pyo.Constraint, active=True):
         repn = _linear(row.body, row.name)
-        for variable, coefficient in zip(repn.linear_vars, repn.linear_coefs, strict=True):
-            if coefficient:
-                indices.append(position[id(variable)])
-                values.append(float(np.copysign(max(abs(coefficient), TINIEST), coefficient)))
+        entries = zip(repn.linear_vars, repn.linear_coefs, strict=True)
+        for index, coefficient in sorted((position[id(v)], c) for v, c in entries if c):
+            indices.append(index)
+            values.append(float(np.copysign(max(abs(coefficient), TINIEST), coefficient)))
         starts.append(len(indices))
         lower, upper = pyo.value(row.lower), pyo.value(row.upper)
         row_lower.append(-np.inf if lower is None else lower - repn.constant)

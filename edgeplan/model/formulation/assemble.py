@@ -280,19 +280,17 @@ class _Rows:
 def _added_up(
     row: NDArray[np.int64], column: NDArray[np.int64], value: NDArray[np.float64], columns: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the entries with those of one place added up, where the first of them stands."""
+    """Return the entries by rows and columns, those of one place added up in their order."""
     key = row * columns + column
     order = np.argsort(key, kind="stable")
+    key, value = key[order], value[order]
     fresh = np.ones(len(key), dtype=bool)
-    fresh[1:] = np.diff(key[order]) != 0
-    if fresh.all():
-        return row, column, value
-    first = order[np.flatnonzero(fresh)]  # of each place, its first entry: the sort is stable
-    place = np.cumsum(fresh) - 1
-    sums = np.zeros(len(first))
-    np.add.at(sums, place, value[order])
-    at = np.argsort(first)
-    return row[first[at]], column[first[at]], sums[at]
+    fresh[1:] = key[1:] != key[:-1]
+    if not fresh.all():
+        sums = np.zeros(np.count_nonzero(fresh))
+        np.add.at(sums, np.cumsum(fresh) - 1, value)
+        key, value = key[fresh], sums
+    return *np.divmod(key, max(columns, 1)), value
 
 
 def _dense(expression: Any, columns: int) -> tuple[NDArray[np.float64], float]:
