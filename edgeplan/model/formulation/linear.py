@@ -47,15 +47,17 @@ class Linear(tuple[float, ...]):
         return self * -1.0
 
     def __sub__(self, other: Any) -> Linear:
+        if other.__class__ is Linear and len(other) == 2:  # a variable, mostly
+            return Linear((*self, other[0], -other[1]))
         return self + -other
 
     def __rsub__(self, other: Any) -> Linear:
         return -self + other if not other else other + -self
 
     def __mul__(self, other: Any) -> Linear:  # type: ignore[override]  # a product, no repetition
+        factor = other if other.__class__ is float else _number(other)
         if len(self) == 2:
-            return Linear((self[0], _number(other) * self[1]))
-        factor = _number(other)
+            return Linear((self[0], factor * self[1]))
         scaled = list(self)
         scaled[1::2] = [factor * coefficient for coefficient in self[1::2]]
         return Linear(scaled)
@@ -126,9 +128,8 @@ def total(terms: Iterable[Any]) -> Any:
     3.5
     """
     found = list(terms)
-    if found and found[0].__class__ is Linear:
-        if all(term.__class__ is Linear for term in found):
-            return Linear(chain.from_iterable(found))
+    if found and found[0].__class__ is Linear and set(map(type, found)) == {Linear}:
+        return Linear(chain.from_iterable(found))
     return sum(found)
 
 
