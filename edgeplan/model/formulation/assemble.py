@@ -231,7 +231,7 @@ class _Rows:
 
     def __init__(self) -> None:
         self.entries: list[float] = []
-        self.ends: list[int] = []
+        self.ends: list[int] = []  # of each row's left side and its right side
         self.lower: list[float] = []
         self.upper: list[float] = []
         self._names: list[tuple[int, Any]] = []
@@ -247,7 +247,9 @@ class _Rows:
                 if row is False:
                     raise ValueError(f"the row {name}{index} holds for no values")
                 raise ValueError(f"the row {name}{index} is not linear")
-            self.entries.extend(row.body)
+            self.entries.extend(row.left)
+            self.ends.append(len(self.entries))
+            self.entries.extend(row.right)
             self.ends.append(len(self.entries))
             self.lower.append(row.lower)
             self.upper.append(row.upper)
@@ -264,8 +266,10 @@ class _Rows:
         flat = np.array(self.entries, dtype=float)
         column, value = flat[::2].astype(np.int64), flat[1::2]
         counts = np.diff(np.array([0, *self.ends])) // 2
-        row = np.repeat(np.arange(len(counts)), counts)
-        constants = np.zeros(len(counts))
+        rows = len(counts) // 2
+        row = np.repeat(np.arange(2 * rows) // 2, counts)
+        value = np.where(np.repeat(np.arange(2 * rows) % 2, counts), -value, value)
+        constants = np.zeros(rows)
         if (fixed := column == CONSTANT).any():
             np.add.at(constants, row[fixed], value[fixed])
             row, column, value = row[~fixed], column[~fixed], value[~fixed]
@@ -273,7 +277,7 @@ class _Rows:
         if not (used := value != 0).all():
             row, column, value = row[used], column[used], value[used]
         value = np.copysign(np.maximum(np.abs(value), TINIEST), value)
-        starts = np.searchsorted(row, np.arange(len(counts) + 1))
+        starts = np.searchsorted(row, np.arange(rows + 1))
         return starts.astype(np.int32), column.astype(np.int32), value, constants
 
 

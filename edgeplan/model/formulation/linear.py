@@ -26,7 +26,7 @@ class Linear(tuple[float, ...]):
     --------
     >>> x, y = variable(0), variable(1)
     >>> 2 * (x - 3 * y) + 1 <= 5
-    Row(body=(0, 2.0, 1, -6.0, -1, 1), lower=-inf, upper=5)
+    Row(left=(0, 2.0, 1, -6.0, -1, 1), right=(), lower=-inf, upper=5)
     """
 
     __slots__ = ()
@@ -72,19 +72,19 @@ class Linear(tuple[float, ...]):
 
     def __le__(self, other: Any) -> Row:  # type: ignore[override]  # a row, no truth value
         if isinstance(other, Linear):
-            return Row(self - other, -_INFINITY, 0.0)
-        return Row(self, -_INFINITY, _number(other))
+            return Row(self, other, -_INFINITY, 0.0)
+        return Row(self, _NOTHING, -_INFINITY, _number(other))
 
     def __ge__(self, other: Any) -> Row:  # type: ignore[override]  # as above
         if isinstance(other, Linear):
-            return Row(other - self, -_INFINITY, 0.0)
-        return Row(self, _number(other), _INFINITY)
+            return Row(other, self, -_INFINITY, 0.0)
+        return Row(self, _NOTHING, _number(other), _INFINITY)
 
     def __eq__(self, other: object) -> Row:  # type: ignore[override]  # as above
         if isinstance(other, Linear):
-            return Row(self - other, 0.0, 0.0)
+            return Row(self, other, 0.0, 0.0)
         side = _number(other)
-        return Row(self, side, side)
+        return Row(self, _NOTHING, side, side)
 
     def __lt__(self, other: object) -> NoReturn:
         raise TypeError("a row is <=, >= or ==")
@@ -95,17 +95,18 @@ class Linear(tuple[float, ...]):
 
 
 class Row(NamedTuple):
-    """A row lower ≤ body ≤ upper, as a comparison of linear expressions makes it.
+    """A row lower ≤ left − right ≤ upper, as a comparison of linear expressions makes it.
 
     Parameters
     ----------
-    body
-        Columns and coefficients; a constant in it counts against the limits.
+    left, right
+        Columns and coefficients; constants in them count against the limits.
     lower, upper
         Limits, infinite for none.
     """
 
-    body: Linear
+    left: Linear
+    right: Linear
     lower: float
     upper: float
 
@@ -139,6 +140,7 @@ def pairs(expression: Linear) -> Iterator[tuple[int, float]]:
 
 
 _INFINITY = float("inf")
+_NOTHING = Linear()
 
 
 def _number(value: Any) -> float:

@@ -341,10 +341,10 @@ class RouteSets:
         """Return the layers that may read a tensor on one device when it was made on another."""
         if not self.linked(source, target):
             return ()
-        return self._readers[stream, tensor.name].get(target, ())
+        return self.reading[stream, tensor.name].get(target, ())
 
     @cached_property
-    def _readers(self) -> dict[tuple[str, str], dict[str, tuple[int, ...]]]:
+    def reading(self) -> dict[tuple[str, str], dict[str, tuple[int, ...]]]:
         """The layers that may read a tensor on a device, by (stream, tensor) and device."""
         found: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
         for s in self.streams:
@@ -412,7 +412,7 @@ class RouteSets:
     def _moves(self, stream: str) -> list[tuple[str, str, str]]:
         found = []
         for tensor in self.network(stream).tensors:
-            readers = self._readers[stream, tensor.name]
+            readers = self.reading[stream, tensor.name]
             targets = [
                 device.name
                 for device in self.problem.devices

@@ -227,13 +227,12 @@ class Units:
         largest = max(largest, problem.objective.period_price * self.period)
         hint = self.objective_hint
         if hint is None:
-            hint = (
-                math.fsum(
-                    problem.share(problem.stream[s]) * self._floor(s, prices)
-                    for s in self.sets.streams
-                )
-                + self._period_floor() * problem.objective.period_price
+            hint = math.fsum(
+                problem.share(problem.stream[s]) * self._floor(s, prices)
+                for s in self.sets.streams
             )
+            if problem.objective.period_price > 0:
+                hint += self._period_floor() * problem.objective.period_price
         if not 0 < hint < math.inf:
             return power_of_two([largest])
         return power_of_two([max(hint, largest * SMALLEST_RATIO)])
@@ -251,7 +250,7 @@ class Units:
     def _floor(self, stream: str, prices: tuple[float, float, float]) -> float:
         """Return the price of a stream's cheapest compute: a shortest path over its stages."""
         reached = [0.0] + [math.inf] * len(self.sets.permitted[stream])
-        for first, stop, stage in sorted(self._stages(stream), key=lambda item: item[:2]):
+        for first, stop, stage in self._stages(stream):
             values = (stage.seconds, stage.joules, stage.dollars)
             total = math.fsum(p * value for p, value in zip(prices, values, strict=True) if p)
             reached[stop] = min(reached[stop], reached[first] + total)
@@ -279,15 +278,29 @@ class Units:
     def _taken(self) -> dict[tuple[str, str, int, int], Stage]:
         return {}
 
-    def _stages(self, stream: str) -> Iterator[tuple[int, int, Stage]]:
-        """Yield (first, stop, price) of each layer, or of each span, where it may run."""
-        problem = self.sets.problem
-        network = self.sets.network(stream)
+    def _stages(self, stream: str) -> list[tuple[int, int, Stage]]:
+        """Return (first, stop, price) of each layer, or of each span, in their order."""
+        problem, sets = self.sets.problem, self.sets
+        network = sets.network(stream)
+        key = (network.name, sets.permitted[stream])
+        if key in self._stage_lists:
+            return self._stage_lists[key]
         if network.form == "spans":
-            for first, stop, d in self.sets.spans[stream]:
-                yield first, stop, self.taken(network, problem.device[d], first, stop)
-            return
-        for layer, devices in enumerate(self.sets.permitted[stream]):
-            for d in devices:
-                stage = self.taken(network, problem.device[d], layer, layer + 1)
-                yield layer, layer + 1, stage
+            places = sets.spans[stream]
+        else:
+            places = tuple(
+                (layer, layer + 1, d)
+                for layer, devices in enumerate(sets.permitted[stream])
+                for d in devices
+            )
+        found = [
+            (first, stop, self.taken(network, problem.device[d], first, stop))
+            for first, stop, d in sorted(places, key=lambda place: place[:2])
+        ]
+        self._stage_lists[key] = found
+        return found
+
+    @cached_property
+    def _stage_lists(self) -> dict[tuple[object, ...], list[tuple[int, int, Stage]]]:
+        """What `_stages` has returned: streams of one network mostly share it."""
+        return {}

@@ -81,8 +81,8 @@ class Program:
         return self.model.flow[s, r, tensor.name, consumer, a, b]
 
     def fetched(self, s: str, r: int, tensor: Tensor, a: str, b: str) -> Any:
-        """Return the share whose tensor some layer on b reads after it came from a."""
-        readers = self.sets.readers(s, tensor, a, b)
+        """Return the share whose tensor some layer on b reads after it came from a, by a link."""
+        readers = self.sets.reading[s, tensor.name][b]
         if len(readers) == 1:
             return self.arrives(s, r, tensor, readers[0], a, b)
         return self.model.ship[s, r, tensor.name, a, b]
