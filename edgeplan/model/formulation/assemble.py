@@ -263,12 +263,13 @@ class _Rows:
         self, columns: int
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
         """Return starts, columns and values of the entries by rows, and each row's constant."""
-        flat = np.array(self.entries, dtype=float)
-        column, value = flat[::2].astype(np.int64), flat[1::2]
+        flat = np.fromiter(self.entries, dtype=float, count=len(self.entries))
+        column, value = flat[::2].astype(np.int64), flat[1::2].copy()
         counts = np.diff(np.array([0, *self.ends])) // 2
         rows = len(counts) // 2
         row = np.repeat(np.arange(2 * rows) // 2, counts)
-        value = np.where(np.repeat(np.arange(2 * rows) % 2, counts), -value, value)
+        right = np.repeat(np.arange(2 * rows) % 2 == 1, counts)
+        np.negative(value, out=value, where=right)
         constants = np.zeros(rows)
         if (fixed := column == CONSTANT).any():
             np.add.at(constants, row[fixed], value[fixed])
@@ -276,7 +277,8 @@ class _Rows:
         row, column, value = _added_up(row, column, value, columns)
         if not (used := value != 0).all():
             row, column, value = row[used], column[used], value[used]
-        value = np.copysign(np.maximum(np.abs(value), TINIEST), value)
+        tiny = np.abs(value) < TINIEST
+        value[tiny] = np.copysign(TINIEST, value[tiny])
         starts = np.searchsorted(row, np.arange(rows + 1))
         return starts.astype(np.int32), column.astype(np.int32), value, constants
 
@@ -287,14 +289,14 @@ def _added_up(
     """Return the entries by rows and columns, those of one place added up in their order."""
     key = row * columns + column
     order = np.argsort(key, kind="stable")
-    key, value = key[order], value[order]
-    fresh = np.ones(len(key), dtype=bool)
-    fresh[1:] = key[1:] != key[:-1]
-    if not fresh.all():
-        sums = np.zeros(np.count_nonzero(fresh))
-        np.add.at(sums, np.cumsum(fresh) - 1, value)
-        key, value = key[fresh], sums
-    return *np.divmod(key, max(columns, 1)), value
+    column, value = column[order], value[order]  # rows stand in their order as it is
+    fresh = np.ones(len(row), dtype=bool)
+    fresh[1:] = (column[1:] != column[:-1]) | (row[1:] != row[:-1])
+    if fresh.all():
+        return row, column, value
+    sums = np.zeros(np.count_nonzero(fresh))
+    np.add.at(sums, np.cumsum(fresh) - 1, value)
+    return row[fresh], column[fresh], sums
 
 
 def _dense(expression: Any, columns: int) -> tuple[NDArray[np.float64], float]:

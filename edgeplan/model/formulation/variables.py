@@ -94,7 +94,7 @@ class Program:
 
     def moved(self, s: str, r: int, tensor: Tensor, a: str, b: str) -> Any:
         """Return the share whose tensor moves from a to b: to be read, or as a result."""
-        if not self.sets.lands(s, tensor, b):
+        if not tensor.output or not self.sets.lands(s, tensor, b):
             return self.fetched(s, r, tensor, a, b)
         if tensor.producer is None:
             return self.fraction(s, r)
