@@ -1,10 +1,10 @@
 """The program of ``model/formulation`` solved by HiGHS, a branch-and-bound solver.
 
 The registered equations are assembled as arrays and passed to HiGHS directly, without Pyomo: its
-trees take longer than many a solve, and its HiGHS interfaces raise on a result that is not optimal,
-which loses a good incumbent at a time limit, and deadlock when two threads solve. HiGHS runs in a thread of its own, so that Ctrl-C and
-``stop`` are noticed at once and the incumbent is kept; within its first linear program an
-interrupt may take HiGHS some seconds.
+trees take longer than many a solve, and its HiGHS interfaces raise on a result that is not
+optimal, which loses a good incumbent at a time limit, and deadlock when two threads solve. HiGHS
+runs in a thread of its own, so that Ctrl-C and ``stop`` are noticed at once and the incumbent is
+kept; within its first linear program an interrupt may take HiGHS some seconds.
 """
 
 from __future__ import annotations

@@ -110,9 +110,7 @@ class Assembled:
         program = self.formulation.program
         problem = program.problem
         weights = dict(zip(OBJECTIVE_OF_TERM.values(), _weights(problem), strict=True))
-        alone = Objective(
-            **dict.fromkeys(weights, 1.0), aggregate=problem.objective.aggregate
-        )
+        alone = Objective(**dict.fromkeys(weights, 1.0), aggregate=problem.objective.aggregate)
         plain = dataclasses.replace(
             program,
             problem=dataclasses.replace(problem, objective=alone),

@@ -17,7 +17,7 @@ CONSTANT = -1
 
 
 class Linear(tuple[float, ...]):
-    """A linear expression: column, coefficient, column, coefficient, …
+    """A linear expression: column, coefficient, column, coefficient, and so on.
 
     A column may come several times (its coefficients add up), and `CONSTANT` is the column of what
     is no variable. It never changes: sums are new ones.
@@ -35,7 +35,7 @@ class Linear(tuple[float, ...]):
     def __repr__(self) -> str:
         return tuple.__repr__(self)
 
-    def __add__(self, other: Any) -> Linear:  # type: ignore[override]  # a sum, no longer tuple
+    def __add__(self, other: Any) -> Linear:  # a sum, no longer tuple
         if isinstance(other, Linear):
             return Linear(tuple.__add__(self, other))
         return Linear((*self, CONSTANT, _number(other))) if other else self
@@ -49,12 +49,12 @@ class Linear(tuple[float, ...]):
     def __sub__(self, other: Any) -> Linear:
         if other.__class__ is Linear and len(other) == 2:  # a variable, mostly
             return Linear((*self, other[0], -other[1]))
-        return self + -other
+        return self.__add__(-other)
 
     def __rsub__(self, other: Any) -> Linear:
-        return -self + other if not other else other + -self
+        return (-self).__radd__(other)
 
-    def __mul__(self, other: Any) -> Linear:  # type: ignore[override]  # a product, no repetition
+    def __mul__(self, other: Any) -> Linear:  # a product, no repetition
         factor = other if other.__class__ is float else _number(other)
         if len(self) == 2:
             return Linear((self[0], factor * self[1]))
@@ -62,7 +62,7 @@ class Linear(tuple[float, ...]):
         scaled[1::2] = [factor * coefficient for coefficient in self[1::2]]
         return Linear(scaled)
 
-    __rmul__ = __mul__  # type: ignore[assignment]  # as above
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Linear:
         divisor = _number(other)
@@ -90,7 +90,7 @@ class Linear(tuple[float, ...]):
         raise TypeError("a row is <=, >= or ==")
 
     __gt__ = __lt__
-    __ne__ = __lt__  # type: ignore[assignment]  # as above
+    __ne__ = __lt__
     __hash__ = None  # type: ignore[assignment]  # equal to nothing: == makes a row
 
 

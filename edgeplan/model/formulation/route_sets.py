@@ -448,9 +448,7 @@ class RouteSets:
             and (not self.lands(s, self.tensor[s, name], b) or self._pays_latency(s, name, a))
         )
 
-    def _moves_of(
-        self, stream: str, kind: Callable[[Tensor], bool]
-    ) -> list[tuple[str, str, str]]:
+    def _moves_of(self, stream: str, kind: Callable[[Tensor], bool]) -> list[tuple[str, str, str]]:
         """Return the moves of the tensors of a kind."""
         names = {tensor.name for tensor in self.network(stream).tensors if kind(tensor)}
         return [move for move in self.moves[stream] if move[0] in names] if names else []

@@ -228,8 +228,7 @@ class Units:
         hint = self.objective_hint
         if hint is None:
             hint = math.fsum(
-                problem.share(problem.stream[s]) * self._floor(s, prices)
-                for s in self.sets.streams
+                problem.share(problem.stream[s]) * self._floor(s, prices) for s in self.sets.streams
             )
             if problem.objective.period_price > 0:
                 hint += self._period_floor() * problem.objective.period_price

@@ -84,7 +84,8 @@ def test_plans_are_written_and_read_as_by_the_formulation():
             assert found == expected
             full = np.zeros(len(names))
             full[columns] = values
-            read = {v.name: value for v, value in zip(compile_columns(formulation.model), full)}
+            variables = compile_columns(formulation.model)
+            read = {v.name: value for v, value in zip(variables, full, strict=True)}
             assert assembled.extract(full) == formulation.extract(lambda v, r=read: r[v.name])
 
 
