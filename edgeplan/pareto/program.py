@@ -131,6 +131,7 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
         [constant for _, constant in rows],
     )
     reduction.substitute()
+    reduction.drop()
     reduction.tie()
     kept = reduction.kept()
     place = {column: index for index, column in enumerate(kept)}
@@ -302,12 +303,32 @@ class _Reduction:
         self.rows[index] = {}
         self.row_lower[index], self.row_upper[index] = -math.inf, math.inf
 
+    def drop(self) -> None:
+        """Drop rows that the columns' bounds imply."""
+        for index, row in enumerate(self.rows):
+            low, high = self._activity(row)
+            if low >= self.row_lower[index] and high <= self.row_upper[index]:
+                self._forget(index)
+
+    def _activity(self, row: dict[int, float]) -> tuple[float, float]:
+        """Return the least and the most that a row's terms may add up to."""
+        terms = [
+            (value * self.lower[c], value * self.upper[c]) for c, value in row.items() if value
+        ]
+        return math.fsum(min(pair) for pair in terms), math.fsum(max(pair) for pair in terms)
+
     def tie(self) -> None:
-        """Set columns that all else wants small to the one column that holds them up."""
+        """Set columns that all else wants small to the one column that holds them up, or to 0."""
         for column in np.flatnonzero(~self.integral).tolist():
             if column in self.gone or any(row.get(column, 0.0) < 0 for row in self.criteria):
                 continue
             holding = [i for i in self.users[column] if self._holds(i, column)]
+            if not holding and self.lower[column] == 0:
+                for user in self.users[column]:
+                    del self.rows[user][column]
+                for criterion in self.criteria:
+                    criterion.pop(column, None)
+                self.gone.add(column)
             if len(holding) != 1:
                 continue
             (index,) = holding
@@ -346,11 +367,10 @@ class _Reduction:
     def rows_over(self, place: dict[int, int]) -> tuple[Floats, Floats, Floats]:
         """Return the rows that are left and can bind, scaled to a largest entry of about 1."""
         rows, lower, upper = [], [], []
+        self.drop()
         for index, row in enumerate(self.rows):
-            terms = {c: v for c, v in row.items() if abs(v) > TINIEST}
-            low = math.fsum(v * (self.lower[c] if v > 0 else self.upper[c]) for c, v in terms.items())
-            high = math.fsum(v * (self.upper[c] if v > 0 else self.lower[c]) for c, v in terms.items())
-            if low >= self.row_lower[index] and high <= self.row_upper[index]:
+            terms = {c: value for c, value in row.items() if abs(value) > TINIEST}
+            if not terms and self.row_lower[index] <= 0 <= self.row_upper[index]:
                 continue
             dense = np.zeros(len(place))
             for column, value in terms.items():
