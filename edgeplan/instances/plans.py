@@ -120,17 +120,36 @@ def read_plan(path: Path, problem: Problem | None = None) -> PlanFile:
         except InputError as error:
             faults += [Fault(f"claim.{f.place}".rstrip("."), f.message) for f in error.faults]
     try:
-        plan = decode(Plan, body)
-        if problem is not None:
-            plan.check(problem)
+        plan = plan_from_tree(body, problem)
     except InputError as error:
         raise InputError([*faults, *error.faults]) from None
-    if problem is None:
-        faults += _faults_alone(plan)
     if faults:
         raise InputError(faults)
     same = None if problem is None or not print_ else print_ == fingerprint(problem)
     return PlanFile(plan, name, print_, about, claim, multipliers, same)
+
+
+def plan_from_tree(tree: Plain, problem: Problem | None = None) -> Plan:
+    """Return the plan of a JSON tree that `plan_tree` made.
+
+    Parameters
+    ----------
+    tree
+        A plan's fields, from anywhere.
+    problem
+        If given, the plan must speak of its streams, layers and devices.
+
+    Raises
+    ------
+    InputError
+        With every fault found, placed in the tree (``routes.camera[0].devices``).
+    """
+    plan = decode(Plan, tree)
+    if problem is not None:
+        plan.check(problem)
+    elif faults := list(_faults_alone(plan)):
+        raise InputError(faults)
+    return plan
 
 
 def _faults_alone(plan: Plan) -> Iterator[Fault]:
@@ -147,7 +166,7 @@ def _faults_alone(plan: Plan) -> Iterator[Fault]:
             yield Fault(f"replicas.{device[:80]}", "must be at least 1")
 
 
-def _plan_tree(plan: Plan) -> dict[str, Plain]:
+def plan_tree(plan: Plan) -> dict[str, Plain]:
     """Return a plan's fields; what is as always is left out, as it was in files of old."""
     tree = encode(plan)
     if not plan.replicas:
@@ -217,7 +236,7 @@ def write_plan(
     tree: dict[str, Plain] = {"format": PLAN_FORMAT, "version": VERSION}
     if problem is not None:
         tree["problem"] = {"name": problem.name, "fingerprint": fingerprint(problem)}
-    tree.update(_plan_tree(plan))
+    tree.update(plan_tree(plan))
     if claim is not None:
         stated = encode(claim)
         if multipliers is not None:
