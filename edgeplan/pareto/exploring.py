@@ -11,6 +11,7 @@ later, in whatever order and by whatever process.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ from edgeplan.pareto.objectives import Criterion, image
 MOST_STEPS = 2e5
 """Most steps of the other objectives in one stage: beyond, weights differ more than a solver's
 tolerances allow."""
-MOST_TIGHTER = 6
-"""How often limits are tightened, twofold each time, where a plan lies on a zone's edge."""
+MOST_TIGHTER = 8
+"""How often limits are tightened where a plan lies on a zone's edge."""
 
 
 @dataclass(frozen=True)
@@ -116,33 +117,37 @@ class Explorer:
     def explore(self, task: Task, stop: threading.Event | None = None) -> Finding:
         """Find the best point of a zone for its objective, or that there is none."""
         mips = 0
-        for tighter in range(MOST_TIGHTER):
-            limits = self._limits(task.upper, 2.0**tighter)
+        edge = tuple(u - self.tolerance * abs(u) if math.isfinite(u) else u for u in task.upper)
+        beyond = [0.0] * len(edge)
+        for _ in range(MOST_TIGHTER):
+            limits = self._limits(task.upper, beyond)
             finding = self._once(task, limits, stop)
             mips += finding.mips
-            finding = Finding(
-                finding.upper, finding.corner, finding.plan, finding.values, mips, finding.trouble
-            )
+            finding = dataclasses.replace(finding, mips=mips)
             if finding.values is None or finding.corner is None:
                 return finding
-            if all(y < u for y, u in zip(finding.values, self._edge(task.upper), strict=True)):
+            outside = [y - u for y, u in zip(finding.values, edge, strict=True)]
+            if all(excess < 0 for excess in outside):
                 return finding
+            beyond = [
+                2 * (more + max(excess, 0.0) + self.tolerance * abs(u) * (excess >= 0))
+                for more, excess, u in zip(beyond, outside, edge, strict=True)
+            ]
         trouble = "a plan on the edge of a zone is found again and again, within tolerances"
         return Finding(task.upper, None, None, None, mips, trouble)
 
-    def _edge(self, upper: Vector) -> Vector:
-        return tuple(u - self.tolerance * abs(u) if math.isfinite(u) else u for u in upper)
-
-    def _limits(self, upper: Vector, factor: float) -> Vector:
-        """Return the largest values that lie in a zone."""
+    def _limits(self, upper: Vector, beyond: Sequence[float]) -> Vector:
+        """Return the largest values that lie in a zone, with what solvers took for such."""
         limits = []
-        for u, step, delta in zip(upper, self.boxes.steps, self.resolution, strict=True):
+        for u, step, delta, more in zip(
+            upper, self.boxes.steps, self.resolution, beyond, strict=True
+        ):
             if not math.isfinite(u):
                 limits.append(math.inf)
             elif delta:
-                limits.append(u - delta)
+                limits.append(u - max(delta, self.tolerance * abs(u)) - more)
             else:
-                limits.append(u - max(step / 2, factor * self.tolerance * abs(u)))
+                limits.append(u - max(step / 2, self.tolerance * abs(u) + more))
         return tuple(limits)
 
     def _once(self, task: Task, limits: Vector, stop: threading.Event | None) -> Finding:
