@@ -40,7 +40,7 @@ from edgeplan.pareto.zones import Zone, Zones
 
 SHARE = 0.01
 """The resolution that is used where none is stated and fractions ask for one, of the ranges."""
-SOLVERS = ("auto", "highs", "cp-sat", "enumerate")
+SOLVERS = ("auto", "highs", "cp-sat", "labels", "enumerate")
 BOUND_SECONDS = 0.1
 """Bounds on the hypervolume are computed anew at most so often."""
 
@@ -163,6 +163,10 @@ def make_boxes(
     """Return the solver of a problem's boxes, by its name (not ``auto``)."""
     if solver == "enumerate":
         return by_enumeration.EnumeratedBoxes(problem, chosen)
+    if solver == "labels":
+        from edgeplan.pareto.by_labels import LabelledBoxes
+
+        return LabelledBoxes(problem, chosen)
     from edgeplan.pareto.program import program
 
     stated = program(problem, [criterion.name for criterion in chosen])
