@@ -41,6 +41,8 @@ from edgeplan.pareto.zones import Zone, Zones
 SHARE = 0.01
 """The resolution that is used where none is stated and fractions ask for one, of the ranges."""
 SOLVERS = ("auto", "highs", "cp-sat", "labels", "enumerate")
+LABEL_SHARE = 0.3
+"""Share of the time limit after which labels give way to box programs."""
 BOUND_SECONDS = 0.1
 """Bounds on the hypervolume are computed anew at most so often."""
 
@@ -121,7 +123,8 @@ def pareto(
     journal
         File in which findings are kept, and from which a search that was cut off goes on.
     solver
-        ``highs``, ``cp-sat``, ``enumerate`` (all plans: also with queues), or ``auto``.
+        ``highs``, ``cp-sat``, ``labels`` (dynamic programming over streams), ``enumerate`` (all
+        plans: also with queues), or ``auto``: labels where they are few, else HiGHS.
     fingerprint
         Of the instance, for the front.
 
@@ -145,7 +148,7 @@ def pareto(
         stated=None if resolution is None else tuple(map(float, resolution)),
         limits=_Limits(time_limit, points, gap, stop),
         on_progress=on_progress,
-        solver=_solver(problem, solver),
+        solver=_solver(problem, chosen, solver),
         jobs=jobs,
         seed=seed,
     )
@@ -179,7 +182,7 @@ def make_boxes(
     return HighsBoxes(stated, seed)
 
 
-def _solver(problem: Problem, asked: str) -> str:
+def _solver(problem: Problem, chosen: Sequence[Criterion], asked: str) -> str:
     """Return the solver of boxes that a problem asks for."""
     if problem.load_features:
         reason = by_enumeration.obstacle(problem)
@@ -189,13 +192,21 @@ def _solver(problem: Problem, asked: str) -> str:
                 f"{problem.load_features[0]}: fronts of such problems are found by walking all "
                 f"plans, and {reason}",
             )
-        if asked in ("highs", "cp-sat"):
+        if asked not in ("auto", "enumerate"):
             raise InputError.at(
                 "solver",
                 f"'{asked}' knows no load, but {problem.load_features[0]}; choose 'enumerate'",
             )
         return "enumerate"
-    return "highs" if asked == "auto" else asked
+    if asked in ("labels", "enumerate"):
+        reason = by_enumeration.obstacle(problem)
+        if asked == "labels":
+            from edgeplan.pareto import by_labels
+
+            reason = by_labels.obstacle(problem, chosen)
+        if reason:
+            raise InputError.at("solver", f"'{asked}' cannot be used here: {reason}")
+    return asked
 
 
 def _check(
@@ -221,6 +232,10 @@ def _check(
             raise InputError.at("resolution", f"must have {len(chosen)} numbers, one an objective")
         if not all(math.isfinite(delta) and delta >= 0 for delta in resolution):
             raise InputError.at("resolution", "must be finite numbers, not negative")
+
+
+class _EndedError(Exception):
+    """The search was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -273,16 +288,39 @@ class _Search:
 
     def run(self, book: Journal | None) -> None:
         """Search until all is known or a limit is reached."""
-        known = {} if book is None else {finding.upper: [] for finding in book.findings}
-        for finding in [] if book is None else book.findings:
-            known[finding.upper].append(finding)
         try:
-            boxes = make_boxes(self.problem, self.chosen, self.solver, self.seed)
+            boxes = self._boxes()
             self.exact = boxes.exact
             if self._begin(boxes, book):
                 self._explore(boxes, book)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, _EndedError):
             self.message = "interrupted"
+
+    def _boxes(self) -> Boxes:
+        """Return the solver of boxes; where the choice is free, labels where they are few."""
+        from edgeplan.pareto import by_labels
+
+        if self.solver == "auto":
+            self.solver = "highs"
+            if not by_labels.obstacle(self.problem, self.chosen):
+                try:
+                    boxes = by_labels.LabelledBoxes(self.problem, self.chosen, self._check_labels)
+                except by_labels.TooManyError:
+                    pass
+                else:
+                    self.solver = "labels"
+                    return boxes
+        return make_boxes(self.problem, self.chosen, self.solver, self.seed)
+
+    def _check_labels(self) -> None:
+        """Raise where labels have had their time."""
+        from edgeplan.pareto.by_labels import TooManyError
+
+        if self.limits.stop is not None and self.limits.stop.is_set():
+            raise _EndedError
+        limit = self.limits.time_limit
+        if limit is not None and time.monotonic() - self.began > LABEL_SHARE * limit:
+            raise TooManyError
 
     def _begin(self, boxes: Boxes, book: Journal | None) -> bool:
         """Find the best value of each objective; say whether the search may go on."""
@@ -350,13 +388,15 @@ class _Search:
     def _explore(self, boxes: Boxes, book: Journal | None) -> None:
         from edgeplan.pareto.workers import explorers
 
+        # Where all plans are listed, other processes would only list them again.
+        jobs = 1 if self.solver in ("labels", "enumerate") else self.jobs
         with explorers(
             self.problem, self.chosen, boxes, self.tolerance, self.delta, self.solver, self.seed,
-            self.jobs, self.limits.stop,
+            jobs, self.limits.stop,
         ) as pool:
             while True:
                 reason = self._why()
-                while not reason and len(self.busy) < self.jobs:
+                while not reason and len(self.busy) < jobs:
                     task = self._next()
                     if task is None:
                         break
@@ -364,8 +404,6 @@ class _Search:
                     pool.submit(task)
                 if not self.busy:
                     break
-                if reason and self.jobs > 1 and reason != "enough":
-                    pool.cancel()
                 for task, finding in pool.results():
                     self.busy.discard(task.index)
                     if finding.corner is not None and book is not None:

@@ -27,9 +27,6 @@ class Explorers(Protocol):
         """Wait for at least one finding."""
         ...
 
-    def cancel(self) -> None:
-        """End the tasks under way: their findings will prove nothing."""
-
 
 class _Here:
     """Explores in this process, when it is asked for results."""
@@ -45,9 +42,6 @@ class _Here:
     def results(self) -> list[tuple[Task, Finding]]:
         task = self._tasks.pop()
         return [(task, self._explorer.explore(task, self._stop))]
-
-    def cancel(self) -> None:
-        pass
 
 
 class _Elsewhere:
@@ -70,10 +64,6 @@ class _Elsewhere:
             for future in list(self._futures)
             if future in done
         ]
-
-    def cancel(self) -> None:
-        # A zone's programs are short or have a time limit: those under way are waited for.
-        pass
 
 
 @contextlib.contextmanager
