@@ -253,12 +253,13 @@ class _Shared:
         on_now = np.maximum(on[old], routes.on[:, self.switched][way])
         fits = (used_now + on_now @ self.on_uses[self.switched] <= self.most).all(axis=1)
         kept_now = kept[old]
-        added = np.repeat(routes.kept[None], 1, axis=0)[0][way]
+        added = routes.kept[way]
         if routes.stream.network in self.kept:
             here = self.kept[routes.stream.network]
             added = np.where(kept_now[:, here] > 0, 0.0, added)
             kept_now[:, here] = np.maximum(kept_now[:, here], routes.kept[way])
-        new = (added * routes.weights).reshape(len(way), self.devices, -1).sum(axis=2)
+        layers = len(routes.weights) // self.devices
+        new = (added * routes.weights).reshape(len(way), self.devices, layers).sum(axis=2)
         weights_now = weights[old] + new[:, self.cramped]
         peaks_now = np.maximum(peaks[old], routes.activations[:, self.cramped][way])
         fits &= (weights_now + peaks_now <= self.memory[self.cramped]).all(axis=1)

@@ -105,7 +105,7 @@ def explorers(
     try:
         yield _Elsewhere(pool)
     finally:
-        pool.shutdown(wait=True, kill_workers=True)
+        pool.shutdown(wait=True)
 
 
 _explorer: Explorer | None = None
