@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeplan.model.errors import SolverError
+from edgeplan.pareto.branching import Branching, UnsureError
 from edgeplan.pareto.boxes import Box, BoxResult, BoxStatus, Vector
 from edgeplan.pareto.program import BoxProgram, Floats
 
@@ -36,6 +37,10 @@ SAFETY = 1e-7
 ROUNDS = 2
 """How often the objectives are gone through: what one excludes helps the others."""
 POLL_SECONDS = 0.05
+MOST_FREE = 150
+"""Most choices left for which branching here is tried before HiGHS's own search."""
+MOST_NODES = 600
+"""Nodes after which branching here gives up."""
 PRESOLVE_FROM = 3_000
 """Number of columns from which HiGHS simplifies the program; an empty answer is then checked."""
 
@@ -106,6 +111,9 @@ class HighsBoxes:
 
     def _solve(self, box: Box) -> BoxResult:
         if self._lp is None:
+            import highspy
+
+            self._statuses = highspy.HighsModelStatus
             self._lp, self._mip = self._instance(relaxed=True), self._instance(relaxed=False)
             self._mip.cbMipInterrupt.subscribe(self._interrupt)
             self._mip.cbSimplexInterrupt.subscribe(self._interrupt)
@@ -115,7 +123,53 @@ class HighsBoxes:
         bounds = self._shrunk(limits)
         if bounds is None:
             return BoxResult(status=BoxStatus.EMPTY)
+        cost = cost / _power_of_two(float(np.abs(cost).max()))
+        branched = self._branch(box, cost, limits, *bounds)
+        if branched is not None:
+            return branched
         return self._search(box, cost, limits, *bounds)
+
+    def _branch(
+        self, box: Box, cost: Floats, limits: Floats, lower: Floats, upper: Floats
+    ) -> BoxResult | None:
+        """Settle a box with few choices left without HiGHS's own search; ``None`` if not so."""
+        free = int((self.program.integral & (upper > lower)).sum())
+        if free > MOST_FREE:
+            return None
+        high = self._high.copy()
+        high[self._rows] = limits
+        highs, columns = self._lp, self._columns
+        highs.changeColsCost(len(columns), columns, cost)
+
+        def relaxation(low: Floats, top: Floats) -> tuple[Floats, float, Floats] | None:
+            if (low > top).any():
+                return None
+            highs.changeColsBounds(len(columns), columns, low, top)
+            highs.run()
+            self.relaxations += 1
+            status = highs.getModelStatus()
+            if status == self._statuses.kInfeasible:
+                if self._refuted(high, low, top):
+                    return None
+                raise UnsureError
+            if status != self._statuses.kOptimal:
+                raise UnsureError
+            solution = highs.getSolution()
+            bound, reduced = self._bound(cost, np.array(solution.row_dual), high, low, top)
+            return np.array(solution.col_value), bound, reduced
+
+        search = Branching(relaxation, self.program.integral, MOST_NODES, self._ended)
+        try:
+            search.run(lower, upper)
+        except UnsureError:
+            return None
+        if search.best is None:
+            return BoxResult(status=BoxStatus.EMPTY, mips=1)
+        return BoxResult(status=BoxStatus.PLAN, plan=self.program.extract(search.best), mips=1)
+
+    def _ended(self) -> bool:
+        stopped = self._stop is not None and self._stop.is_set()
+        return stopped or self._asked.is_set() or time.monotonic() > self._until
 
     def _instance(self, *, relaxed: bool) -> Any:
         import highspy
@@ -156,8 +210,7 @@ class HighsBoxes:
         return highs
 
     def _interrupt(self, event: Any) -> None:
-        stopped = self._stop is not None and self._stop.is_set()
-        if stopped or self._asked.is_set() or time.monotonic() > self._until:
+        if self._ended():
             event.interrupt()
 
     def _inject(self, event: Any) -> None:
@@ -247,7 +300,7 @@ class HighsBoxes:
 
         highs, columns = self._mip, self._columns
         self._place(highs, limits, lower, upper)
-        highs.changeColsCost(len(columns), columns, cost / _power_of_two(float(np.abs(cost).max())))
+        highs.changeColsCost(len(columns), columns, cost)
         self._waiting.clear()
         if box.start is not None:
             known = self._completed(box, limits)
