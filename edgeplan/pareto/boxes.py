@@ -76,6 +76,11 @@ class Boxes(Protocol):
         ...
 
     @property
+    def highest(self) -> Vector:
+        """No value of an objective is above it; ``inf`` where none is known."""
+        ...
+
+    @property
     def exact(self) -> bool:
         """Whether its plans are all that there are: no fractions."""
         ...

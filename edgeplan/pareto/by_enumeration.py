@@ -87,6 +87,7 @@ class EnumeratedBoxes:
                 images.append(values)
         self.images = np.array(images, dtype=float).reshape(len(images), len(criteria))
         self.steps: Vector = (0.0,) * len(criteria)
+        self.highest: Vector = (math.inf,) * len(criteria)
 
     def solve(self, box: Box, stop: threading.Event | None = None) -> BoxResult:
         """Return the plan with the least weighted sum in the box."""

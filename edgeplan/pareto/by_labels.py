@@ -116,6 +116,7 @@ class LabelledBoxes(EnumeratedBoxes):
             images.append(image(evaluation, criteria))
         self.images = np.array(images, dtype=float).reshape(len(images), len(criteria))
         self.steps = (0.0,) * len(criteria)
+        self.highest = (math.inf,) * len(criteria)
 
 
 def nondominated_plans(

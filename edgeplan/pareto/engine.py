@@ -41,6 +41,10 @@ from edgeplan.pareto.zones import Zone, Zones
 SHARE = 0.01
 """The resolution that is used where none is stated and fractions ask for one, of the ranges."""
 SOLVERS = ("auto", "highs", "cp-sat", "labels", "enumerate")
+FIRST = 0
+"""The objective that zones are explored by. Always the same: what is proved of one zone then covers
+more of the others (1.75 programs a point on the 10 × 10 assignment, against 1.83 with the objective
+of each zone's shortest side)."""
 LABEL_SHARE = 0.3
 """Share of the time limit after which labels give way to box programs."""
 BOUND_SECONDS = 0.1
@@ -446,7 +450,7 @@ class _Search:
             _, index = heapq.heappop(self.waiting)
             if index in self.zones:
                 zone = self.zones[index]
-                return Task(index, zone.upper, self._objective(zone), self.scales, self._left())
+                return Task(index, zone.upper, FIRST, self.scales, self._left())
         return None
 
     def _sides(self, upper: Vector) -> list[float]:
@@ -457,14 +461,6 @@ class _Search:
                 upper, self.reference, self.ideal, self.scales, strict=True
             )
         ]
-
-    def _objective(self, zone: Zone) -> int:
-        """Return the objective to begin with: that of the zone's shortest side.
-
-        The box of the others is then the largest, and what is proved of it covers the most.
-        """
-        sides = self._sides(zone.upper)
-        return int(np.argmin(sides))
 
     def _queue(self, zone: Zone) -> None:
         if self._covered(zone):

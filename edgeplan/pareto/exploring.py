@@ -212,7 +212,7 @@ class Explorer:
             return None
         others = [j for j in range(len(steps)) if j != k]
         # Values are not negative: no other objective is better than the best by more than this.
-        counts = sum(limits[j] / steps[j] for j in others)
+        counts = sum(min(limits[j], self.boxes.highest[j]) / steps[j] for j in others)
         if not counts < MOST_STEPS:
             return None
         return tuple(
