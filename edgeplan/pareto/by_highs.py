@@ -37,7 +37,7 @@ SAFETY = 1e-7
 ROUNDS = 2
 """How often the objectives are gone through: what one excludes helps the others."""
 POLL_SECONDS = 0.05
-MOST_FREE = 150
+MOST_FREE = 400
 """Most choices left for which branching here is tried before HiGHS's own search."""
 MOST_NODES = 600
 """Nodes after which branching here gives up."""

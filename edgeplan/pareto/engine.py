@@ -40,7 +40,7 @@ from edgeplan.pareto.zones import Zone, Zones
 
 SHARE = 0.01
 """The resolution that is used where none is stated and fractions ask for one, of the ranges."""
-SOLVERS = ("auto", "highs", "cp-sat", "labels", "enumerate")
+SOLVERS = ("auto", "highs", "labels", "enumerate")
 FIRST = 0
 """The objective that zones are explored by. Always the same: what is proved of one zone then covers
 more of the others (1.75 programs a point on the 10 × 10 assignment, against 1.83 with the objective
@@ -127,7 +127,7 @@ def pareto(
     journal
         File in which findings are kept, and from which a search that was cut off goes on.
     solver
-        ``highs``, ``cp-sat``, ``labels`` (dynamic programming over streams), ``enumerate`` (all
+        ``highs``, ``labels`` (dynamic programming over streams), ``enumerate`` (all
         plans: also with queues), or ``auto``: labels where they are few, else HiGHS.
     fingerprint
         Of the instance, for the front.
@@ -177,10 +177,6 @@ def make_boxes(
     from edgeplan.pareto.program import program
 
     stated = program(problem, [criterion.name for criterion in chosen])
-    if solver == "cp-sat":
-        from edgeplan.pareto.by_cpsat import CpSatBoxes
-
-        return CpSatBoxes(stated, seed)
     from edgeplan.pareto.by_highs import HighsBoxes
 
     return HighsBoxes(stated, seed)
