@@ -29,7 +29,7 @@ BETTER = 1e-9
 class Relaxation(Protocol):
     """A relaxation that is solved for changing bounds of its columns."""
 
-    def __call__(self, lower: Floats, upper: Floats) -> tuple[Floats, float, Floats] | None:
+    def __call__(self, lower: Floats, upper: Floats, /) -> tuple[Floats, float, Floats] | None:
         """Return values, a proved bound and reduced costs; ``None`` where it is infeasible.
 
         Raises

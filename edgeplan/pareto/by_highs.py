@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeplan.model.errors import SolverError
-from edgeplan.pareto.branching import Branching, UnsureError
 from edgeplan.pareto.boxes import Box, BoxResult, BoxStatus, Vector
+from edgeplan.pareto.branching import Branching, UnsureError
 from edgeplan.pareto.program import BoxProgram, Floats
 
 FEASIBILITY_TOLERANCE = 1e-9
@@ -286,7 +286,7 @@ class HighsBoxes:
 
     def _refuted(self, high: Floats, lower: Floats, upper: Floats) -> bool:
         """Whether HiGHS's ray proves that the relaxation has no solution."""
-        status, there, ray = self._lp.getDualRay()
+        _, there, ray = self._lp.getDualRay()
         if not there:
             return False
         ray = np.array(ray)

@@ -22,14 +22,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgeplan.model.errors import InputError
-from edgeplan.model.evaluate import evaluate
 from edgeplan.model.problem import Problem
-from edgeplan.pareto import by_enumeration
+from edgeplan.pareto.box_solvers import check_solver, make_boxes
 from edgeplan.pareto.boxes import Boxes, Vector
 from edgeplan.pareto.exploring import Explorer, Finding, Task
 from edgeplan.pareto.front import Front, Hypervolume, Point, keep_nondominated
@@ -40,7 +38,6 @@ from edgeplan.pareto.zones import Zone, Zones
 
 SHARE = 0.01
 """The resolution that is used where none is stated and fractions ask for one, of the ranges."""
-SOLVERS = ("auto", "highs", "labels", "enumerate")
 FIRST = 0
 """The objective that zones are explored by. Always the same: what is proved of one zone then covers
 more of the others (1.75 programs a point on the 10 × 10 assignment, against 1.83 with the objective
@@ -144,7 +141,7 @@ def pareto(
         problem is of a kind whose fronts cannot be searched, or the journal is of another.
     """
     chosen = criteria(objectives)
-    _check(chosen, gap, resolution, tolerance, jobs, solver)
+    _check(chosen, gap, resolution, tolerance, jobs)
     search = _Search(
         problem=problem,
         chosen=chosen,
@@ -152,7 +149,7 @@ def pareto(
         stated=None if resolution is None else tuple(map(float, resolution)),
         limits=_Limits(time_limit, points, gap, stop),
         on_progress=on_progress,
-        solver=_solver(problem, chosen, solver),
+        solver=check_solver(problem, chosen, solver),
         jobs=jobs,
         seed=seed,
     )
@@ -164,58 +161,12 @@ def pareto(
     return search.front(fingerprint)
 
 
-def make_boxes(
-    problem: Problem, chosen: Sequence[Criterion], solver: str, seed: int
-) -> Boxes:
-    """Return the solver of a problem's boxes, by its name (not ``auto``)."""
-    if solver == "enumerate":
-        return by_enumeration.EnumeratedBoxes(problem, chosen)
-    if solver == "labels":
-        from edgeplan.pareto.by_labels import LabelledBoxes
-
-        return LabelledBoxes(problem, chosen)
-    from edgeplan.pareto.program import program
-
-    stated = program(problem, [criterion.name for criterion in chosen])
-    from edgeplan.pareto.by_highs import HighsBoxes
-
-    return HighsBoxes(stated, seed)
-
-
-def _solver(problem: Problem, chosen: Sequence[Criterion], asked: str) -> str:
-    """Return the solver of boxes that a problem asks for."""
-    if problem.load_features:
-        reason = by_enumeration.obstacle(problem)
-        if reason and asked in ("auto", "enumerate"):
-            raise InputError.at(
-                "problem",
-                f"{problem.load_features[0]}: fronts of such problems are found by walking all "
-                f"plans, and {reason}",
-            )
-        if asked not in ("auto", "enumerate"):
-            raise InputError.at(
-                "solver",
-                f"'{asked}' knows no load, but {problem.load_features[0]}; choose 'enumerate'",
-            )
-        return "enumerate"
-    if asked in ("labels", "enumerate"):
-        reason = by_enumeration.obstacle(problem)
-        if asked == "labels":
-            from edgeplan.pareto import by_labels
-
-            reason = by_labels.obstacle(problem, chosen)
-        if reason:
-            raise InputError.at("solver", f"'{asked}' cannot be used here: {reason}")
-    return asked
-
-
 def _check(
     chosen: Sequence[Criterion],
     gap: float,
     resolution: Sequence[float] | None,
     tolerance: float,
     jobs: int,
-    solver: str,
 ) -> None:
     if len(chosen) < 2:
         raise InputError.at("objectives", "a front has at least two objectives")
@@ -225,8 +176,6 @@ def _check(
         raise InputError.at("tolerance", f"must be above 0 and below 0.01, but is {tolerance:g}")
     if jobs < 1:
         raise InputError.at("jobs", f"must be at least 1, but is {jobs}")
-    if solver not in SOLVERS:
-        raise InputError.at("solver", f"there is no '{solver[:80]}'; choose {', '.join(SOLVERS)}")
     if resolution is not None:
         if len(resolution) != len(chosen):
             raise InputError.at("resolution", f"must have {len(chosen)} numbers, one an objective")
@@ -337,8 +286,9 @@ class _Search:
                 finding = explorer.explore(task, self.limits.stop)
                 if finding.corner is None:
                     self.mips += finding.mips
-                    if finding.plan is not None:
+                    if finding.values is not None:
                         self._keep_feasible(finding)
+                        self.reference = reference_point([finding.values])
                     self.message = finding.trouble or self._why() or "a limit was reached"
                     return False
                 if book is not None:
@@ -391,8 +341,15 @@ class _Search:
         # Where all plans are listed, other processes would only list them again.
         jobs = 1 if self.solver in ("labels", "enumerate") else self.jobs
         with explorers(
-            self.problem, self.chosen, boxes, self.tolerance, self.delta, self.solver, self.seed,
-            jobs, self.limits.stop,
+            self.problem,
+            self.chosen,
+            boxes,
+            self.tolerance,
+            self.delta,
+            self.solver,
+            self.seed,
+            jobs,
+            self.limits.stop,
         ) as pool:
             while True:
                 reason = self._why()
@@ -453,9 +410,7 @@ class _Search:
         """Return how far a zone reaches above the ideal point, as shares of the ranges."""
         return [
             (min(u, r) - low) / scale
-            for u, r, low, scale in zip(
-                upper, self.reference, self.ideal, self.scales, strict=True
-            )
+            for u, r, low, scale in zip(upper, self.reference, self.ideal, self.scales, strict=True)
         ]
 
     def _queue(self, zone: Zone) -> None:
@@ -476,6 +431,8 @@ class _Search:
         if finding.trouble:
             self.message = finding.trouble
         if finding.corner is None:
+            if finding.values is not None and self.zones.containing(finding.values):
+                self._keep_feasible(finding)
             # Unsettled: it stays open, and is not asked again.
             if index is not None and index in self.zones:
                 self.stuck.add(index)
@@ -516,9 +473,9 @@ class _Search:
         return value
 
     def _keep_feasible(self, finding: Finding) -> None:
+        """Keep a plan that is not known to be non-dominated; `front` drops it if it is not."""
         if finding.plan is not None and finding.values is not None:
             self.points.append(Point(finding.values, finding.plan))
-            self.reference = reference_point([finding.values])
 
     # -- what is told ------------------------------------------------------------------------
 

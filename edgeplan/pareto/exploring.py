@@ -176,8 +176,7 @@ class Explorer:
         plan, mips, least = first.plan, first.mips, values[k]
         if weights is None and not _at_ideal(values, limits, k):
             within = tuple(
-                least + self._slack(least, k) if j == k else limit
-                for j, limit in enumerate(limits)
+                least + self._slack(least, k) if j == k else limit for j, limit in enumerate(limits)
             )
             second = self.boxes.solve(
                 Box(

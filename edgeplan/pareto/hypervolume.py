@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 Vector = tuple[float, ...]
 
@@ -34,7 +35,9 @@ def reference_point(images: Sequence[Sequence[float]]) -> Vector:
     return tuple(float(value) * BEYOND if value > 0 else 1.0 for value in worst)
 
 
-def dominated_volume(images: Sequence[Sequence[float]], reference: Vector) -> float:
+def dominated_volume(
+    images: Sequence[Sequence[float]] | NDArray[np.float64], reference: Vector
+) -> float:
     """Return the volume that images dominate below the reference point.
 
     Examples
@@ -55,7 +58,9 @@ def dominated_volume(images: Sequence[Sequence[float]], reference: Vector) -> fl
     return share * float(np.prod(size))
 
 
-def possible_volume(corners: Sequence[Sequence[float]], ideal: Vector, reference: Vector) -> float:
+def possible_volume(
+    corners: Sequence[Sequence[float]] | NDArray[np.float64], ideal: Vector, reference: Vector
+) -> float:
     """Return the volume of the box between two points that no corner excludes.
 
     Parameters
@@ -72,9 +77,7 @@ def possible_volume(corners: Sequence[Sequence[float]], ideal: Vector, reference
     >>> possible_volume([(2.0, 2.0)], (1.0, 1.0), (3.0, 3.0))
     3.0
     """
-    box = math.prod(
-        max(high - low, 0.0) for low, high in zip(ideal, reference, strict=True)
-    )
+    box = math.prod(max(high - low, 0.0) for low, high in zip(ideal, reference, strict=True))
     clipped = np.minimum(np.asarray(corners, dtype=float).reshape(-1, len(ideal)), reference)
     # What lies between the ideal point and the corners is what their mirror images dominate.
     excluded = dominated_volume(-clipped, tuple(-low for low in ideal))

@@ -35,7 +35,10 @@ Header = dict[str, Any]
 
 
 def header(
-    problem: Problem, objectives: Sequence[str], tolerance: float, resolution: Sequence[float] | None
+    problem: Problem,
+    objectives: Sequence[str],
+    tolerance: float,
+    resolution: Sequence[float] | None,
 ) -> Header:
     """Return what a journal must agree with to be continued."""
     return {
@@ -172,9 +175,7 @@ def _tree(finding: Finding) -> dict[str, Any]:
     plan = finding.plan
     return {
         "upper": [_number(value) for value in finding.upper],
-        "corner": None
-        if finding.corner is None
-        else [_number(value) for value in finding.corner],
+        "corner": None if finding.corner is None else [_number(value) for value in finding.corner],
         "values": None if finding.values is None else list(finding.values),
         "plan": None
         if plan is None
@@ -194,9 +195,7 @@ def _finding(tree: dict[str, Any]) -> Finding:
     plan = tree["plan"]
     return Finding(
         upper=tuple(_float(value) for value in tree["upper"]),
-        corner=None
-        if tree["corner"] is None
-        else tuple(_float(value) for value in tree["corner"]),
+        corner=None if tree["corner"] is None else tuple(_float(value) for value in tree["corner"]),
         plan=None
         if plan is None
         else Plan(

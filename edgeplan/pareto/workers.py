@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from edgeplan.model.problem import Problem
+from edgeplan.pareto.box_solvers import make_boxes
 from edgeplan.pareto.boxes import Boxes, Vector
 from edgeplan.pareto.exploring import Explorer, Finding, Task
 from edgeplan.pareto.objectives import Criterion, criteria
@@ -120,9 +121,7 @@ def _start(
     solver: str,
     seed: int,
 ) -> None:
-    from edgeplan.pareto.engine import make_boxes
-
-    global _explorer  # noqa: PLW0603 - a process has one explorer for all its tasks
+    global _explorer
     chosen = criteria(names)
     boxes = make_boxes(problem, chosen, solver, seed)
     _explorer = Explorer(problem, chosen, boxes, tolerance, resolution)

@@ -24,7 +24,7 @@ MOST_PLANS = 2_500
 def small_problem(seed):
     """A random problem of whole streams with few plans, and objectives for it."""
     kinds = [*KINDS, PIPELINE]
-    for attempt in itertools.count():
+    for attempt in range(1000):
         kind = kinds[(seed + attempt) % len(kinds)]
         problem = random_problem(
             1000 * seed + attempt,
@@ -39,6 +39,7 @@ def small_problem(seed):
         whole = all(stream.route_limit == 1 for stream in problem.streams)
         if whole and not problem.load_features and 4 <= count_plans(problem) <= MOST_PLANS:
             return problem, CHOICES[seed % len(CHOICES)]
+    raise AssertionError("no such problem")
 
 
 def brute_force(problem, objectives, tolerance=TOLERANCE):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from edgeplan.model.verify import verify
 from edgeplan.pareto.engine import pareto
 from tests.pareto.small_fronts import brute_force, differences, small_problem
 

@@ -1,4 +1,4 @@
-"""The published fronts of assignment problems, and what ranges and broken numbers must not spoil."""
+"""The published fronts of assignment problems; what ranges and broken numbers must not spoil."""
 
 import json
 from pathlib import Path

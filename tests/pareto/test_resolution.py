@@ -13,14 +13,16 @@ from edgeplan.pareto.program import program
 from tests.pareto.assignments import assignment
 from tests.pareto.small_fronts import CHOICES
 
-KINDS = ("chain", "dag", "diamond")
-
 
 def split_problem(seed):
     """A random small problem with a stream that may be split."""
     for attempt in range(1000):
         problem = random_problem(
-            5000 + 100 * seed + attempt, layers=2, devices=2 + seed % 2, streams=1 + seed % 2
+            5000 + 100 * seed + attempt,
+            layers=2,
+            devices=2 + seed % 2,
+            streams=1 + seed % 2,
+            splittable=True,
         )
         if any(s.route_limit > 1 for s in problem.streams) and not problem.load_features:
             return problem, CHOICES[seed % 3]

@@ -13,7 +13,7 @@ from edgeplan.pareto.zones import Zones
 
 def local_upper_bounds(points, dimension):
     """All maximal u with no point below it, among the corners that points can make."""
-    axes = [sorted({point[k] for point in points}) + [math.inf] for k in range(dimension)]
+    axes = [[*sorted({point[k] for point in points}), math.inf] for k in range(dimension)]
     empty = [
         u
         for u in itertools.product(*axes)
@@ -27,9 +27,11 @@ def local_upper_bounds(points, dimension):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(2, 4).flatmap(
-    lambda p: st.lists(st.tuples(*[st.integers(0, 4)] * p), min_size=1, max_size=7)
-))
+@given(
+    st.integers(2, 4).flatmap(
+        lambda p: st.lists(st.tuples(*[st.integers(0, 4)] * p), min_size=1, max_size=7)
+    )
+)
 def test_zones_are_the_maximal_boxes_without_a_point(points):
     dimension = len(points[0])
     zones = Zones(dimension)
