@@ -144,6 +144,8 @@ def _list(item: object) -> _Decoder:
     def decoder(value: object, place: Place, faults: _Faults) -> object:
         if not isinstance(value, list):
             return _expect(place, faults, "a list", value)
+        if item is str and all(type(entry) is str for entry in value):
+            return tuple(value)  # the device of each layer, a million of them in a front
         return tuple(decode_item(entry, (*place, k), faults) for k, entry in enumerate(value))
 
     return decoder

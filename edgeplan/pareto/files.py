@@ -161,7 +161,7 @@ def _point(item: Plain, chosen: Sequence[Criterion]) -> Point:
         if isinstance(value, bool) or not isinstance(value, int | float):
             faults.append(Fault(key, "is missing" if key not in item else "must be a number"))
         else:
-            values.append(_float(value))
+            values.append(float(value))
     try:
         plan = plan_from_tree(item.get("plan"))
     except InputError as error:
@@ -169,14 +169,6 @@ def _point(item: Plain, chosen: Sequence[Criterion]) -> Point:
     if faults:
         raise InputError(faults)
     return Point(tuple(values), plan)
-
-
-def _float(value: float) -> float:
-    """Return a number as a float; one that is too large for it is infinite and refused later."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def write_front(front: Front, folder: Path) -> tuple[Path, ...]:

@@ -48,6 +48,32 @@ class Criterion:
         objective = Objective(**self.weights(problem.objective))
         return dataclasses.replace(problem, objective=objective)
 
+    def show(self, value: float) -> str:
+        """Return a value for people: four digits and the unit.
+
+        Examples
+        --------
+        >>> CRITERIA["latency"].show(0.01234567), CRITERIA["cost"].show(0.0)
+        ('12.35 ms', '0 $')
+        """
+        factor, prefix = prefix_of(value)
+        return f"{value / factor:.4g} {prefix}{self.unit}"
+
+
+def prefix_of(value: float) -> tuple[float, str]:
+    """Return the SI prefix that shows a value best, with its factor.
+
+    Examples
+    --------
+    >>> prefix_of(0.02), prefix_of(7.0)
+    ((0.001, 'm'), (1.0, ''))
+    """
+    # What is printed as 1000 of a unit is 1 of the next.
+    size = abs(value) * 1.00005
+    return next(((factor, name) for factor, name in _PREFIXES if size >= factor), (1.0, ""))
+
+
+_PREFIXES = ((1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 
 CRITERIA: dict[str, Criterion] = {}
 """The criteria by name, in the order in which they registered."""

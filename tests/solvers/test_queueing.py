@@ -66,7 +66,7 @@ def both_ways(seconds=0.0, bandwidth=math.inf):
 
 
 def solved(case, **options):
-    result = Queueing(**{"gap": GAP, "search_seconds": 0.3, **options}).solve(case)
+    result = Queueing(**{"gap": GAP, "search_moves": 2000, **options}).solve(case)
     assert result.stop is Stop.COMPLETED, result.message
     if result.plan is not None:
         price = evaluate(case, result.plan)
@@ -287,7 +287,7 @@ def test_a_plan_to_begin_from_is_kept_when_stopped():
 def test_progress_is_monotone():
     told = []
     case = problem({"a": 0.1, "b": 0.15}, [4.0, 3.0, 2.0], links=both_ways(0.01))
-    Queueing(gap=GAP, search_seconds=0.3).solve(case, on_progress=told.append)
+    Queueing(gap=GAP, search_moves=2000).solve(case, on_progress=told.append)
     bounds = [moment.bound for moment in told if moment.bound is not None]
     prices = [moment.incumbent for moment in told if moment.incumbent is not None]
     assert bounds == sorted(bounds)

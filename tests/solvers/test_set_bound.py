@@ -56,7 +56,7 @@ def _set_bound(problem, monkeypatch, gap=1e-5):
 
     monkeypatch.setattr(_Run, "refine", refine)
     monkeypatch.setattr(queueing_solver, "MANY_STREAMS", 1)
-    result = Queueing(gap=gap, search_seconds=0.5, time_limit=2.0).solve(problem)
+    result = Queueing(gap=gap, search_moves=20_000, time_limit=2.0).solve(problem)
     return run_bound[0] if run_bound else result.bound
 
 
@@ -126,7 +126,7 @@ def test_sets_that_do_not_wait_are_at_a_level_too(count, monkeypatch):
     bound = _set_bound(problem, monkeypatch)
     assert bound is not None
     assert bound <= exact * (1 + 1e-9)
-    result = Queueing(search_seconds=0.5, time_limit=3.0, gap=1e-5).solve(problem)
+    result = Queueing(search_moves=20_000, time_limit=3.0, gap=1e-5).solve(problem)
     assert result.bound is not None
     assert 0.99 * exact <= result.bound <= exact * (1 + 1e-9)
 
@@ -134,7 +134,7 @@ def test_sets_that_do_not_wait_are_at_a_level_too(count, monkeypatch):
 def test_a_bound_that_a_plan_refutes_is_no_proof(monkeypatch):
     problem = _clockwork(9, poisson=2)
     monkeypatch.setattr(SetBound, "bound", lambda self, at, ratio: 1.01 * 1.005972407)
-    found = Queueing(search_seconds=0.5).solve(problem)
+    found = Queueing(search_moves=20_000).solve(problem)
     assert found.stop is Stop.FAILED
     assert found.bound is None
     assert found.plan is not None

@@ -10,7 +10,10 @@ from edgeplan.model.formulation.queueing import Columns
 from edgeplan.model.formulation.queueing.sets import Floats
 from edgeplan.model.problem import Problem
 from edgeplan.solvers.queueing.descent import Descent, Spot
-from edgeplan.solvers.queueing.set_bound import SetBound
+from edgeplan.solvers.queueing.highs_run import Clock
+from edgeplan.solvers.queueing.set_bound import FINE, SetBound
+from edgeplan.solvers.queueing.set_lists import MOST_HELD
+from edgeplan.solvers.queueing.set_program import FIRST_SETS, GROWTH, MOST_SETS, SetProgram
 
 WORTH_A_QUEUE = 1e-4
 """Links where less waiting is paid for, as a share of the price, are left out at first."""
@@ -18,8 +21,12 @@ LEFT_OUT = 3e-5
 """… and join when the relaxation makes so much of their waiting."""
 BUSY = 0.5
 """… or makes them so busy."""
-MASTER_SECONDS = 3.0
-"""Longest search for a plan among the sets found."""
+FEW_HELD = 30_000
+"""Sets of one queue that a first list holds at once: for a better plan, where there are more."""
+WIDER = 20.0
+"""How many times as wide as that list's window may be one that holds more."""
+PROGRAM_GAP = 0.25
+"""Gap of the set program, as a share of the gap wanted."""
 ROUNDINGS = 3
 """Plans made of the relaxation's, each time that one is shown: the likeliest, and random ones."""
 
@@ -32,7 +39,8 @@ def bound_by_sets(
     *,
     unit: float,
     target: Callable[[], float],
-    over: Callable[[], bool],
+    gap: float,
+    clock: Clock,
     report: Callable[[float], None],
     offer: Callable[[Spot], object],
 ) -> Spot:
@@ -48,8 +56,10 @@ def bound_by_sets(
         Price per unit.
     target
         The bound that would do, by the best plan of the moment.
-    over
-        Whether to end now.
+    gap
+        Relative gap wanted.
+    clock
+        Says when to end.
     report
         Told the bound.
     offer
@@ -60,6 +70,10 @@ def bound_by_sets(
     Spot
         The best place known at the end.
     """
+
+    def over() -> bool:
+        return clock.over is not None
+
     heavy = {q for q, key in enumerate(columns.queues) if key[0] == "device"}
     while not over():
         busy, moment, waiting = (
@@ -75,29 +89,52 @@ def bound_by_sets(
         before = spot.price
         held = [spot]
 
-        def improve(usage: Floats, held: list[Spot] = held) -> None:
-            for number in range(ROUNDINGS):
-                if over():
-                    return
-                other = _rounded(descent, columns, held[0], usage, random=number > 0)
-                if other.price < held[0].price * (1 - 1e-9):
-                    held[0] = other
-                    offer(other)
-
         def aim(held: list[Spot] = held) -> tuple[float, float]:
             return held[0].price, target()
 
-        best = sets.run(sets.guess(wait, rest, waiting), aim, report, improve)
-        spot = held[0]
-        room = max(spot.price - best, 0.0)
-        found = sets.whole(MASTER_SECONDS, room) if not over() and best < target() else None
-        if found is not None:
-            replicas = spot.replicas.copy()
-            for q, count in found[1].items():
-                replicas[q] = count
-            spot = _better(descent, columns, spot, found[0], replicas)
+        at = sets.run(sets.guess(wait, rest, waiting), aim, report)
+        usage = sets.usage()
+        for number in range(ROUNDINGS):
+            if over() or sets.best >= target():
+                break
+            spot = min(
+                spot,
+                _rounded(descent, columns, spot, usage, random=number > 0),
+                key=lambda each: each.price,
+            )
             offer(spot)
-        light = _ignored(descent, columns, sets.usage(), spot, heavy) if not over() else set()
+            held[0] = spot
+        best, listed, reach = sets.best, False, 0.0
+        for most_held in FEW_HELD, MOST_HELD:
+            if best >= target() or over() or sets.best_at is None or listed:
+                break
+            if most_held == MOST_HELD and target() - best > WIDER * reach:
+                break  # hopelessly many
+            program = SetProgram(sets, sets.best_at, target(), most_held)
+            reach = program.window
+            most = FIRST_SETS
+            while not over():
+                found = program.solve(target(), clock, PROGRAM_GAP * gap, most)
+                report(found.bound)
+                best, price = max(best, found.bound), spot.price
+                if found.value is not None:
+                    usage = found.value
+                    spot = _better(descent, columns, spot, found.value, found.replicas)
+                    offer(spot)
+                    held[0] = spot
+                listed = found.complete
+                if best >= target() or not found.finished:
+                    break
+                if spot.price < price * (1 - 1e-9):
+                    continue  # fewer sets are within what is left
+                if found.complete or most >= min(MOST_SETS, program.count):
+                    break
+                most *= GROWTH
+        if best < target() and not listed and not over():
+            # Too many sets to list: levels as fine as they go.
+            sets.run(at, aim, report, ratio=FINE)
+            best = max(best, sets.best)
+        light = _ignored(descent, columns, usage, spot, heavy) if not over() else set()
         if best >= target() or (not light and spot.price >= before * (1 - 1e-9)):
             break
         heavy |= light
@@ -124,10 +161,12 @@ def _rounded(
 
 
 def _better(
-    descent: Descent, columns: Columns, spot: Spot, value: Floats, replicas: np.ndarray
+    descent: Descent, columns: Columns, spot: Spot, value: Floats, counts: dict[int, int]
 ) -> Spot:
     """Return the better of a spot and what a local search makes of a plan."""
-    column = spot.column.copy()
+    column, replicas = spot.column.copy(), spot.replicas.copy()
+    for q, count in counts.items():
+        replicas[q] = count
     for g in range(len(columns.groups)):
         members = np.flatnonzero(descent.members == g)
         own = np.flatnonzero((columns.group == g) & (value > 0.5))

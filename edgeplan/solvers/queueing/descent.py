@@ -58,7 +58,7 @@ class Descent:
     rng
         Of its random choices.
     ends
-        On the clock of ``time.monotonic``.
+        On the clock of ``time.monotonic``; ``inf`` to end by itself only.
     stopped
         Whether it is to end now.
     """
@@ -166,6 +166,10 @@ class Descent:
 
     # -- search ------------------------------------------------------------------
 
+    def over(self) -> bool:
+        """Whether the search is to end now."""
+        return self.stopped() or time.monotonic() >= self.ends
+
     def first(self) -> Spot:
         """Return each stream's cheapest route, heavy streams first, with waits as they grow."""
         columns = self.columns
@@ -193,20 +197,24 @@ class Descent:
         spot.price = self.priced(spot)
         return spot
 
-    def candidates(self, spot: Spot, count: int = CANDIDATES) -> Ints:
-        """Return the columns worth looking at: the cheapest at the waits of a spot, and its own."""
-        columns = self.columns
+    def marginal(self, spot: Spot) -> Floats:
+        """Return about what one more stream on each column would cost at the waits of a spot."""
         sums = [t[spot.column].sum(axis=0) for t in (self.busy, self.moment, self.waiting)]
         wait, _ = self.waits(sums[0], sums[1], spot.replicas)
         rest = np.maximum(spot.replicas - sums[0], 0.02 * spot.replicas)
         # What a route adds: its own waits, and what it does to the others' waits.
-        marginal = (
-            columns.objective
+        found: Floats = (
+            self.columns.objective
             + self.waiting @ wait
             + self.moment @ (sums[2] / (2 * rest))
             + self.busy @ (sums[2] * wait / rest)
         )
-        order = np.lexsort((marginal, columns.group))
+        return found
+
+    def candidates(self, spot: Spot, count: int = CANDIDATES) -> Ints:
+        """Return the columns worth looking at: the cheapest at the waits of a spot, and its own."""
+        columns = self.columns
+        order = np.lexsort((self.marginal(spot), columns.group))
         first = np.searchsorted(columns.group[order], np.arange(len(columns.groups)))
         rank = np.arange(len(order)) - first[columns.group[order]]
         return np.unique(np.concatenate([order[rank < count], spot.column]))
@@ -218,26 +226,28 @@ class Descent:
         column, replicas = spot.column.copy(), spot.replicas
         tables = (self.busy, self.moment, self.waiting, self.visits)
         groups = self.columns.group[among]
+        near = {g: among[groups == g] for g in np.unique(self.members).tolist()}
         # A pair: a member (one of each group and column in use) and another column of its group.
 
         def look(column: Ints) -> tuple[Ints, Ints, Floats]:
             _, one = np.unique(column, return_index=True)
-            member = np.concatenate([np.full((groups == self.members[m]).sum(), m) for m in one])
-            to = np.concatenate([among[groups == self.members[m]] for m in one])
+            own = [near[g] for g in self.members[one].tolist()]
+            member = np.repeat(one, [len(each) for each in own])
+            to = np.concatenate(own)
             moved = to != column[member]
             member, to = member[moved], to[moved]
-            own = column[member]
+            before = column[member]
             sums = [t[column].sum(axis=0) for t in tables]
-            after = [s - t[own] + t[to] for s, t in zip(sums, tables, strict=True)]
+            after = [s - t[before] + t[to] for s, t in zip(sums, tables, strict=True)]
             base = float(columns.objective[column].sum())
-            price = base - columns.objective[own] + columns.objective[to]
+            price = base - columns.objective[before] + columns.objective[to]
             price = price + self.total(after[0], after[1], after[2], after[3], replicas)
             if self.timed[column].any() or self.timed[to].any():
                 price = price + self.late(column, after[0], after[1], replicas)
             return member, to, price
 
         value = spot.price
-        while not self.stopped() and time.monotonic() < self.ends:
+        while not self.over():
             member, to, price = look(column)
             if not len(price):
                 break
@@ -258,7 +268,7 @@ class Descent:
                     if found < value - 1e-10 * abs(value):
                         column, value, better = second, found, True
                         break
-                if self.stopped() or time.monotonic() >= self.ends:
+                if self.over():
                     break
             if not better:
                 break
@@ -282,7 +292,7 @@ class Descent:
         """Descend, then again and again from the best spot with a few streams moved at random."""
         best = self._settle(spot)
         for _ in range(kicks):
-            if self.stopped() or time.monotonic() >= self.ends:
+            if self.over():
                 break
             among = self.candidates(best)
             column = best.column.copy()

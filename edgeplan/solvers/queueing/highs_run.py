@@ -98,7 +98,7 @@ def relax(program: Program, clock: Clock, *, threads: int) -> Relaxation | None:
     for key in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
         # Three times as fast; what the duals lack is taken off the bound below.
         _check(highs.setOptionValue(key, RELAXED_TOLERANCE), f"option {key}")
-    _wait(highs, clock, lambda: highs.run())
+    wait(highs, clock, lambda: highs.run())
     status = highs.getModelStatus()
     kinds = highspy.HighsModelStatus
     if status in (kinds.kInfeasible, kinds.kUnboundedOrInfeasible):
@@ -207,7 +207,7 @@ def solve(
 
     if waiting:
         highs.cbMipUserSolution.subscribe(inject)
-    _wait(highs, clock, lambda: highs.run(), moments)
+    wait(highs, clock, lambda: highs.run(), moments)
     status = highs.getModelStatus()
     kinds = highspy.HighsModelStatus
     if status in (kinds.kInfeasible, kinds.kUnboundedOrInfeasible):
@@ -271,7 +271,7 @@ def _ready(program: Program, clock: Clock, *, threads: int, relaxed: bool) -> An
     return highs
 
 
-def _wait(
+def wait(
     highs: Any,
     clock: Clock,
     work: Callable[[], object],

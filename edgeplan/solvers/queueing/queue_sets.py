@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeplan.model.formulation.queueing import Columns, server
-from edgeplan.model.formulation.queueing.sets import Floats, Ints
+from edgeplan.model.formulation.queueing.sets import Bools, Floats, Ints
 from edgeplan.model.problem import Problem
 from edgeplan.model.queueing import wait_factor
 from edgeplan.solvers.queueing.knapsack import FITS, best_set
@@ -69,16 +69,19 @@ class QueueSets:
         The problem and all its routes, which are whole.
     index
         Which queue.
+    direct
+        By column: whether it has no other queue that counts.
     """
 
-    def __init__(self, problem: Problem, columns: Columns, index: int) -> None:
+    def __init__(self, problem: Problem, columns: Columns, index: int, direct: Bools) -> None:
         self.index = index
         own = np.flatnonzero(columns.queue == index)
         self.column = columns.column[own]
-        group = columns.group[self.column]
+        self.group = group = columns.group[self.column]
         self.busy, self.moment = columns.busy[own], columns.moment[own]
         self.waiting = columns.visits[own] * columns.wait_price[group]
         self.size = columns.sizes[group]
+        self.direct = direct[self.column]
         serving = server(problem, columns.queues[index])
         self.cap = min(serving.cap, 1 - 1e-9)
         self.shared, self.counts = serving.shared, serving.counts
@@ -87,7 +90,7 @@ class QueueSets:
         self.position = np.full(len(columns), -1, dtype=np.int64)
         self.position[self.column] = np.arange(len(own))
         # Routes of a stream that ask the same of this queue: a set has the most worthy of them.
-        alike = np.stack([group, self.busy, self.moment, self.waiting], axis=1)
+        alike = np.stack([group, self.direct, self.busy, self.moment, self.waiting], axis=1)
         self.kind = np.unique(alike, axis=0, return_inverse=True)[1].reshape(-1)
         self._levels: dict[tuple[int, float], SetLevels] = {}
 
@@ -163,13 +166,13 @@ class QueueSets:
             of sets, the cheapest last.
         """
         best, sets = 0.0, []
-        items = self._most_worthy(worth)
+        items = self.worthy(worth)
         for c in self.counts:
             levels = self.levels(c, ratio)
             if not len(items):
                 continue
             profit = worth[items] - self.waiting[items] * levels.low[:, None]
-            value, row = self._fractional(levels, items, profit)
+            value, row = self.fractional(levels, items, profit)
             for k in np.argsort(value, kind="stable"):
                 if value[k] >= best - ROUNDING * abs(best):
                     break
@@ -192,15 +195,15 @@ class QueueSets:
                     sets.append((self.column[chosen], numbers, c))
         return best, sets
 
-    def _most_worthy(self, worth: Floats) -> Ints:
-        """Return, of the routes that are alike, the one that is worth most, if anything."""
+    def worthy(self, worth: Floats, least: float = 0.0) -> Ints:
+        """Return, of the routes that are alike, the one worth most, if that is more than least."""
         order = np.lexsort((-worth, self.kind))
         first = np.concatenate([[True], self.kind[order][1:] != self.kind[order][:-1]])
         best = order[first[: len(order)]]
-        found: Ints = best[worth[best] > 0]
+        found: Ints = best[worth[best] > least]
         return found
 
-    def _fractional(self, levels: SetLevels, items: Ints, profit: Floats) -> tuple[Floats, Ints]:
+    def fractional(self, levels: SetLevels, items: Ints, profit: Floats) -> tuple[Floats, Ints]:
         """Return the fractional knapsack's price of each level by its best row, and that row."""
         values = []
         size = self.size[items]

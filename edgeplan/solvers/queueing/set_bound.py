@@ -36,10 +36,10 @@ COARSE, FINE = 1.03, 1.002
 """Ratio of one level to the next, in the search for sets and in the bound."""
 FIRST_ACTIVE = 6
 """Routes of a stream with several queues that the master has at first."""
-FINE_EVERY = 25
-"""Rounds after which the bound is taken at fine levels."""
-IDLE_ROUNDS, IDLE_GAIN = 40, 1e-5
-"""So many rounds that gain so little of the price are enough at these levels."""
+IDLE_ROUNDS, IDLE_GAIN = 30, 2e-5
+"""So many rounds that gain so little of the price, in bound or master, are enough …"""
+NEAR = 0.01
+"""… once the bound is so near the master, as a share of the price."""
 CLOSE = 0.02
 """The master is solved when it is that share of the gap above the bound."""
 ROUNDING = 1e-9
@@ -95,10 +95,10 @@ class SetBound:
         over: Callable[[], bool],
     ) -> None:
         self.columns, self.unit, self.over = columns, unit, over
-        self.queues = [QueueSets(problem, columns, q) for q in queues]
         met = np.zeros(len(columns), dtype=np.int64)
         np.add.at(met, columns.column[np.isin(columns.queue, list(queues))], 1)
         self.direct = met == 1
+        self.queues = [QueueSets(problem, columns, q, self.direct) for q in queues]
         self.active = np.zeros(len(columns), dtype=bool)
         self.cost = columns.objective / unit
         self.link_row: dict[tuple[int, int], int] = {}
@@ -107,6 +107,7 @@ class SetBound:
         self.route_of: dict[int, int] = {}
         self.set_of: dict[int, tuple[int, Ints, Ints, int]] = {}
         self.best, self.master = -math.inf, math.inf
+        self.best_at: Multipliers | None = None
         self.short = np.zeros(len(columns))
         self.guessed: tuple[Floats, ...] = ()
         self.guessed_in_all = np.zeros(len(columns))
@@ -202,11 +203,17 @@ class SetBound:
         self.guessed_in_all = total - self.cost
         return Multipliers(pi, self.guessed)
 
-    def bound(self, at: Multipliers, ratio: float) -> float:
-        """Return the bound at some multipliers; the sets found join the master."""
+    def worths(self, at: Multipliers) -> tuple[list[Floats], Floats]:
+        """Return what multipliers make routes worth at each queue, and what routes are short of.
+
+        Returns
+        -------
+        tuple
+            By queue, its routes' worth; by column, its cost and what it is worth at its queues
+            less its stream's price (0 where one queue's worth says it all).
+        """
         pi, group = at.group, self.columns.group
-        value = float(pi @ self.columns.sizes)
-        charge = self.cost.copy()
+        charge, found = self.cost.copy(), []
         # A route that is not in the master has no multipliers from it: it is worth what was
         # guessed, or less where less is enough to make it no bargain for its stream.
         needed = np.maximum(pi[group] - self.cost, 0.0)
@@ -219,15 +226,29 @@ class SetBound:
                 np.where(active, gamma, self.guessed[i] * part[queue.column]),
             )
             charge[queue.column] += np.where(direct, 0.0, worth)
+            found.append(worth)
+        return found, np.where(self.direct, 0.0, charge - pi[group])
+
+    def lowest(self, short: Floats) -> Floats:
+        """Return by group the least that its routes are short of, at most 0."""
+        found = np.zeros(len(self.columns.groups))
+        np.minimum.at(found, self.columns.group, short)
+        return found
+
+    def bound(self, at: Multipliers, ratio: float) -> float:
+        """Return the bound at some multipliers; the sets found join the master."""
+        value = float(at.group @ self.columns.sizes)
+        worths, self.short = self.worths(at)
+        for i, (queue, worth) in enumerate(zip(self.queues, worths, strict=True)):
             least, sets = queue.cheapest(worth * self.unit, ratio)
             value += least / self.unit
             for columns, numbers, replicas in sets[-3:]:
                 self.add_set(i, columns, numbers, replicas)
-        self.short = np.where(self.direct, 0.0, charge - pi[group])
-        lowest = np.zeros(len(pi))
-        np.minimum.at(lowest, group, self.short)
-        value += float(lowest @ self.columns.sizes)
-        return value * self.unit * (1 - ROUNDING)
+        value += float(self.lowest(self.short) @ self.columns.sizes)
+        value *= self.unit * (1 - ROUNDING)
+        if value > self.best:
+            self.best_at = at
+        return value
 
     def _duals(self, before: Multipliers) -> Multipliers | None:
         self.highs.run()
@@ -245,10 +266,11 @@ class SetBound:
         start: Multipliers,
         aim: Callable[[], tuple[float, float]],
         report: Callable[[float], None],
-        improve: Callable[[Floats], None],
+        *,
+        ratio: float = COARSE,
         rounds: int = 600,
-    ) -> float:
-        """Improve multipliers until the bound reaches the target.
+    ) -> Multipliers:
+        """Improve multipliers until the bound reaches the target, or hardly rises any more.
 
         Parameters
         ----------
@@ -258,58 +280,53 @@ class SetBound:
             Returns the price of the best plan of the moment, and the bound that would do.
         report
             Told the bound now and then.
-        improve
-            Shown now and then how often the relaxation takes each column: a hint for plans.
+        ratio
+            Of the levels.
         rounds
             Most times that the master is solved.
 
         Returns
         -------
-        float
-            The best bound.
+        Multipliers
+            Where it ended; `best` has the bound.
         """
-        ratio, stalled, idle = COARSE, False, 0
         center, share, value = start, 0.8, self.bound(start, ratio)
+        idle, last = 0, math.inf
         self._take(value, report)
-        for number in range(1, rounds + 1):
+        for _ in range(rounds):
             price, target = aim()
             if self.over() or self.best >= target:
-                break
+                return center
             duals = self._duals(center)
             if duals is None:
-                break
-            if stalled or self.master - value < CLOSE * max(price - target, 1e-12):
-                # All that these levels can tell is known.
-                if ratio <= FINE:
-                    break
-                ratio, share = max(1 + (ratio - 1) / 3, FINE), 0.5
-                value, stalled, idle = self.bound(center, ratio), False, 0
+                return center
+            if self.master - value < CLOSE * max(price - target, 1e-12):
+                break  # all that these levels can tell is known
             before = self.count
             tried = center.mixed(duals, share)
             found = self.bound(tried, ratio)
             self.activate(self._joining())
             self._take(found, report)
-            idle = 0 if found > value + IDLE_GAIN * price else idle + 1
-            stalled = idle > IDLE_ROUNDS
+            gained = max(found - value, last - self.master)
+            far = self.master - value > NEAR * price
+            idle, last = (0 if far or gained > IDLE_GAIN * price else idle + 1), self.master
             if found > value:
                 value, center = found, tried
                 share = min(share + 0.02, 0.95)
             elif self.count == before:
-                stalled = stalled or share <= 0
+                if share <= 0 and not far:
+                    break
                 share = max(share - 0.3, 0.0)
             else:
                 share = max(share - 0.1, 0.0)
-            if number % FINE_EVERY == 0:
-                self._fine(center, report)
-                improve(self.usage())
+            if idle > IDLE_ROUNDS:
+                break
         if self.over():
-            return self.best
+            return center
         self._fine(center, report)
-        if (duals := self._duals(center)) is not None:
-            improve(self.usage())
-            if self.best < aim()[1]:
-                self._fine(duals, report)
-        return self.best
+        if self.best < aim()[1] and (duals := self._duals(center)) is not None:
+            self._fine(duals, report)
+        return center
 
     def _fine(self, at: Multipliers, report: Callable[[float], None]) -> None:
         self._take(self.bound(at, FINE), report)
@@ -339,45 +356,6 @@ class SetBound:
         for column, (_, routes, numbers, _) in self.set_of.items():
             direct = self.direct[routes]
             found[routes[direct]] += x[column] * numbers[direct]
-        return found
-
-    def whole(self, seconds: float, above: float) -> tuple[Floats, dict[int, int]] | None:
-        """Return the best plan made of whole sets of the master: columns, replicas by queue.
-
-        Parameters
-        ----------
-        seconds
-            Longest search.
-        above
-            Columns whose reduced cost is more, in the objective's units, are left out.
-        """
-        import highspy
-
-        highs = self.highs
-        every = np.arange(self.count, dtype=np.int32)
-        dear = np.array(highs.getSolution().col_dual) * self.unit > above
-        shut = every[dear]
-        none = np.zeros(len(shut))
-        highs.changeColsBounds(len(shut), shut, none, none)
-        kind = np.full(self.count, int(highspy.HighsVarType.kInteger), dtype=np.uint8)
-        highs.changeColsIntegrality(self.count, every, kind)
-        highs.setOptionValue("time_limit", highs.getRunTime() + seconds)
-        highs.setOptionValue("mip_rel_gap", 1e-4)
-        highs.run()
-        found = None
-        if highs.getInfo().primal_solution_status == 2:
-            x = np.round(np.array(highs.getSolution().col_value))
-            replicas = {
-                self.queues[i].index: c
-                for column, (i, _, _, c) in self.set_of.items()
-                if x[column] > 0.5
-            }
-            found = self._usage(x), replicas
-        highs.changeColsIntegrality(
-            self.count, every, np.full(self.count, int(highspy.HighsVarType.kContinuous), np.uint8)
-        )
-        highs.changeColsBounds(len(shut), shut, none, none + math.inf)
-        highs.setOptionValue("time_limit", math.inf)
         return found
 
 

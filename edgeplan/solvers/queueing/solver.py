@@ -30,6 +30,7 @@ from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
 from edgeplan.model.queueing import QueueKey
 from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
+from edgeplan.solvers.queueing.annealing import Annealing
 from edgeplan.solvers.queueing.at_levels import program_at, unit_of
 from edgeplan.solvers.queueing.by_sets import bound_by_sets
 from edgeplan.solvers.queueing.columns import columns
@@ -57,7 +58,7 @@ MANY_STREAMS = 10
 REFUTED = 1e-6
 """A bound that is higher above a plan's price, relatively, is wrong."""
 SEARCH_SHARE = 0.15
-"""Share of the time limit for the local search before the first bound."""
+"""Largest share of the time limit for the local search before the first bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +79,9 @@ class Queueing:
         Most routes of all streams together that it will price and hold.
     rounds
         Most times that levels are refined.
-    search_seconds
-        Longest local search before the first bound.
+    search_moves
+        Moves of the local search before the first bound; ``None``: as many as the problem is
+        worth (`annealing.default_moves`).
 
     Notes
     -----
@@ -97,7 +99,7 @@ class Queueing:
     seed: int = 0
     route_limit: int = 200_000
     rounds: int = 60
-    search_seconds: float = 4.0
+    search_moves: int | None = None
 
     @classmethod
     def availability(cls) -> Availability:
@@ -283,23 +285,17 @@ class _Run:
         return found.feasible
 
     def local_search(self, start: Plan | None) -> None:
-        """Look for plans around the cheapest routes and the plan to begin from."""
-        limit = self.options.search_seconds
+        """Look for plans around the cheapest routes: a descent, then annealing."""
+        ends = math.inf
         if self.options.time_limit is not None:
-            limit = min(limit, SEARCH_SHARE * self.options.time_limit)
+            ends = time.monotonic() + SEARCH_SHARE * self.options.time_limit
         self.descent = Descent(
-            self.searched,
-            self.routes,
-            self.rng,
-            time.monotonic() + limit,
-            lambda: self.clock.over is not None,
+            self.searched, self.routes, self.rng, ends, lambda: self.clock.over is not None
         )
-        spot = self.descent.first()
-        spot = self.descent.improve(spot, 0)
+        spot = self.descent.improve(self.descent.first(), 0)
         self.offer(self._plan_at(spot))
-        spot = self.descent.improve(spot, 400 if len(self.routes) > 60 else 20)
-        self.spot = spot
-        self.offer(self._plan_at(spot))
+        self.spot = Annealing(self.descent).improve(spot, self.options.search_moves)
+        self.offer(self._plan_at(self.spot))
 
     def _plan_at(self, spot: Spot) -> Plan:
         assert self.descent is not None
@@ -380,7 +376,8 @@ class _Run:
             self.spot,
             unit=self.unit,
             target=self.target,
-            over=lambda: self.clock.over is not None,
+            gap=self.options.gap,
+            clock=self.clock,
             report=report,
             offer=lambda spot: self.offer(self._plan_at(spot)),
         )

@@ -19,6 +19,7 @@ from edgeplan.model.queueing import Job, QueueKey
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 Side = Literal["plan", "bound"]
 
 WHOLE, SOLE, PART = 0, 1, 2
