@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks import import_time, solve
+from benchmarks import assemble, import_time, solve
 
 
 def main() -> None:
     """Run them one after the other; the machine is too small for more."""
-    for benchmark in (import_time, solve):
+    for benchmark in (import_time, solve, assemble):
         print(f"== {benchmark.__name__}")
         benchmark.main()
 

@@ -1,10 +1,10 @@
 """The program of ``model/formulation`` solved by HiGHS, a branch-and-bound solver.
 
-The program is built with Pyomo, compiled to arrays and passed to HiGHS directly: Pyomo's own
-HiGHS interfaces raise on a result that is not optimal, which loses a good incumbent at a time
-limit, and deadlock when two threads solve. HiGHS runs in a thread of its own, so that Ctrl-C and
-``stop`` are noticed at once and the incumbent is kept; within its first linear program an
-interrupt may take HiGHS some seconds.
+The registered equations are assembled as arrays and passed to HiGHS directly, without Pyomo: its
+trees take longer than many a solve, and its HiGHS interfaces raise on a result that is not
+optimal, which loses a good incumbent at a time limit, and deadlock when two threads solve. HiGHS
+runs in a thread of its own, so that Ctrl-C and ``stop`` are noticed at once and the incumbent is
+kept; within its first linear program an interrupt may take HiGHS some seconds.
 """
 
 from __future__ import annotations
@@ -121,15 +121,15 @@ class Highs:
         SolverResult
             With HiGHS's claims; price the plan with `evaluate`.
         """
-        from edgeplan.model.formulation import build
-        from edgeplan.model.formulation.arrays import compile_arrays
+        from edgeplan.model.formulation.assemble import assemble
 
         began = time.monotonic()
         solver = f"highs {importlib.metadata.version('highspy')}"
         known = None if start is None else evaluate(problem, start)
         hint = known.objective if known is not None and known.feasible else None
         # Limits read more strictly than by the evaluator would be refuted by its plans.
-        formulation = build(with_tolerance(problem), objective_hint=hint)
+        assembled = assemble(with_tolerance(problem), objective_hint=hint)
+        formulation, arrays = assembled.formulation, assembled.arrays
         if formulation.obstacles:
             return SolverResult(
                 stop=Stop.COMPLETED,
@@ -142,7 +142,6 @@ class Highs:
                 seconds=time.monotonic() - began,
                 message="; ".join(formulation.obstacles),
             )
-        arrays = compile_arrays(formulation.model)
         ends = math.inf if self.time_limit is None else began + self.time_limit
         run = Run(self, formulation, arrays, began, ends, on_progress, stop or threading.Event())
         outcome = run.solve(start if hint is not None else None, presolve=self.presolve)

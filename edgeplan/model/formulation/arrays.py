@@ -6,8 +6,11 @@ same public representation (`generate_standard_repn`) row by row.
 
 from __future__ import annotations
 
+import bisect
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pyomo.environ as pyo
@@ -18,6 +21,34 @@ TINIEST = 1e-12
 """Smallest coefficient that HiGHS keeps; smaller ones are rounded up to it, never away."""
 
 
+class Names(Sequence[str]):
+    """Names that are put together when they are asked for: a large program has a million.
+
+    Parameters
+    ----------
+    parts
+        How many, and what gives the name by its number in the part; part after part.
+    """
+
+    def __init__(self, *parts: tuple[int, Callable[[int], str]]) -> None:
+        self._name = [name for _, name in parts]
+        self._stops = list(itertools.accumulate(count for count, _ in parts))
+
+    def __len__(self) -> int:
+        return self._stops[-1] if self._stops else 0
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        part = bisect.bisect_right(self._stops, number)
+        return self._name[part](number - (self._stops[part - 1] if part else 0))
+
+
 @dataclass(frozen=True)
 class Arrays:
     """min cost·x + offset, row_lower ≤ A x ≤ row_upper, lower ≤ x ≤ upper, some x whole.
@@ -25,17 +56,19 @@ class Arrays:
     Parameters
     ----------
     columns
-        The Pyomo variables of the columns.
+        The variables of the columns: Pyomo's, or of `assemble`.
     cost, offset
         Objective.
     lower, upper, integral
         Per column; ``integral`` is boolean.
     starts, indices, values
-        A by rows: the entries of row i are at ``starts[i]:starts[i + 1]``.
+        A by rows: the entries of row i are at ``starts[i]:starts[i + 1]``, by their columns.
     row_lower, row_upper
         Per row.
     row_names
         Name of each row's constraint.
+    column_names
+        Name of each column's variable.
     """
 
     columns: tuple[Any, ...]
@@ -49,7 +82,8 @@ class Arrays:
     values: NDArray[np.float64]
     row_lower: NDArray[np.float64]
     row_upper: NDArray[np.float64]
-    row_names: tuple[str, ...]
+    row_names: Sequence[str]
+    column_names: Sequence[str]
 
     @property
     def span(self) -> float:
@@ -78,10 +112,10 @@ def compile_arrays(model: Any) -> Arrays:
     row_lower, row_upper, names = [], [], []
     for row in model.component_data_objects(pyo.Constraint, active=True):
         repn = _linear(row.body, row.name)
-        for variable, coefficient in zip(repn.linear_vars, repn.linear_coefs, strict=True):
-            if coefficient:
-                indices.append(position[id(variable)])
-                values.append(float(np.copysign(max(abs(coefficient), TINIEST), coefficient)))
+        entries = zip(repn.linear_vars, repn.linear_coefs, strict=True)
+        for index, coefficient in sorted((position[id(v)], c) for v, c in entries if c):
+            indices.append(index)
+            values.append(float(np.copysign(max(abs(coefficient), TINIEST), coefficient)))
         starts.append(len(indices))
         lower, upper = pyo.value(row.lower), pyo.value(row.upper)
         row_lower.append(-np.inf if lower is None else lower - repn.constant)
@@ -100,6 +134,7 @@ def compile_arrays(model: Any) -> Arrays:
         row_lower=np.array(row_lower, dtype=float),
         row_upper=np.array(row_upper, dtype=float),
         row_names=tuple(names),
+        column_names=Names((len(columns), lambda index: str(columns[index].name))),
     )
 
 

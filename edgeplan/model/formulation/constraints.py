@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from edgeplan.model.formulation.linear import total
 from edgeplan.model.formulation.registry import Register, Rule
-from edgeplan.model.formulation.units import MIB, Stage, price
+from edgeplan.model.formulation.units import MIB, Stage
 from edgeplan.model.formulation.variables import Program
 from edgeplan.model.network import LayerCosts
 
@@ -109,7 +110,7 @@ def departed(f: Program, s: str, r: int, layer: int, a: str) -> Any:
         \quad\text{or with span times}\quad
         \sum_{b \ne a} z_{s,r,l,a,b} = \sum_i y_{s,r,i,l,a}
     """
-    leaving = sum(f.model.step[s, r, layer, a, b] for b in steps_from(f, s, r, layer, a))
+    leaving = total(f.model.step[s, r, layer, a, b] for b in steps_from(f, s, layer, a))
     if f.sets.network(s).form == "layers":
         return leaving == f.model.place[s, r, layer - 1, a]
     stopping = (f.model.run[s, r, i, j, a] for i, j, d in f.sets.spans[s] if (j, d) == (layer, a))
@@ -127,7 +128,7 @@ def arrived(f: Program, s: str, r: int, layer: int, b: str) -> Any:
         \quad\text{or with span times}\quad
         \sum_{a \ne b} z_{s,r,l,a,b} = \sum_j y_{s,r,l,j,b}
     """
-    coming = sum(f.model.step[s, r, layer, a, b] for a in steps_to(f, s, r, layer, b))
+    coming = total(f.model.step[s, r, layer, a, b] for a in steps_to(f, s, layer, b))
     if f.sets.network(s).form == "layers":
         return coming == f.model.place[s, r, layer, b]
     beginning = (f.model.run[s, r, i, j, b] for i, j, d in f.sets.spans[s] if (i, d) == (layer, b))
@@ -235,9 +236,9 @@ def computed(f: Program, s: str, d: str) -> Any:
     .. math:: \text{starts}_{s,r,d} = x_{s,r,0,d} + \sum_l \sum_{a \ne d} z_{s,r,l,a,d}
     """
     unit, costs = f.units.seconds[s], f.sets.network(s).costs[d]
-    time = sum(stage.seconds / unit * share for stage, share in stages(f, s, d))
+    time = total(stage.seconds / unit * share for stage, share in stages(f, s, d))
     if isinstance(costs, LayerCosts):
-        time += sum(costs.boundary_seconds / unit * share for share in starts(f, s, d))
+        time += costs.boundary_seconds / unit * total(starts(f, s, d))
     return f.model.compute[s, d] == time
 
 
@@ -255,10 +256,10 @@ def crossed(f: Program, s: str, a: str, b: str) -> Any:
     origin = f.problem.stream[s].origin
     count = 0
     for r in slots(f, s):
-        count += sum(
+        count += total(
             f.model.step[s, r, layer, a, b]
-            for layer in range(1, len(f.sets.permitted[s]))
-            if (s, r, layer, a, b) in f.model.step
+            for layer, passage in enumerate(f.sets.passages[s], start=1)
+            if (a, b) in passage.known
         )
         if a == origin and (s, r, 0, b) in f.model.place:
             count += f.model.place[s, r, 0, b]
@@ -285,11 +286,10 @@ def carried(f: Program, s: str, a: str, b: str) -> Any:
         t_{s,r,t,a,b} & \text{several may} \end{cases}
     """
     unit = f.units.bytes[s]
-    return f.model.volume[s, a, b] == sum(
+    return f.model.volume[s, a, b] == total(
         tensor.bytes / unit * f.moved(s, r, tensor, a, b)
         for r in slots(f, s)
-        for t, source, target in f.sets.moves[s]
-        if (source, target) == (a, b)
+        for t in f.sets.moves_over[s][a, b]
         for tensor in [f.sets.tensor[s, t]]
     )
 
@@ -304,13 +304,13 @@ def lasted(f: Program, s: str) -> Any:
     (for a tensor with a stated transfer time: that time in place of its bytes / B).
     """
     unit, link = f.units.seconds[s], f.problem.link
-    compute = sum(f.model.compute[t, d] for t, d in f.sets.stream_devices if t == s)
-    latency = sum(
+    compute = total(f.model.compute[t, d] for t, d in f.sets.stream_devices if t == s)
+    latency = total(
         link[a, b].latency_seconds / unit * f.model.cross[t, a, b]
         for t, a, b in f.sets.crossed
         if t == s
     )
-    transfer = sum(transfer_time(f, s, a, b, unit) for t, a, b in f.sets.carried if t == s)
+    transfer = total(transfer_time(f, s, a, b, unit) for a, b in f.sets.carrying[s])
     return f.model.latency[s] == compute + latency + transfer
 
 
@@ -334,12 +334,12 @@ def drawn(f: Program, s: str, d: str) -> Any:
             watts = f.problem.device[d].compute_watts
             energy += watts * seconds / unit * f.model.compute[s, d]
         else:
-            energy += sum(stage.joules / unit * share for stage, share in stages(f, s, d))
-    for t, a, b in f.sets.carried:
-        if t == s and a == d:
+            energy += total(stage.joules / unit * share for stage, share in stages(f, s, d))
+    for a, b in f.sets.carrying[s]:
+        if a == d:
             sending = f.problem.link[a, b].send_joules_per_byte
             energy += sending * volume / unit * f.model.volume[s, a, b]
-        if t == s and b == d:
+        if b == d:
             receiving = f.problem.link[a, b].receive_joules_per_byte
             energy += receiving * volume / unit * f.model.volume[s, a, b]
     if f.sets.waits_idle(s, d):
@@ -363,18 +363,17 @@ def spent(f: Program, s: str) -> Any:
     for t, d in f.sets.stream_devices:
         if t == s:
             if f.sets.network(s).costs[d].dollars is not None:
-                money += sum(stage.dollars / unit * share for stage, share in stages(f, s, d))
+                money += total(stage.dollars / unit * share for stage, share in stages(f, s, d))
             else:
                 money += device[d].dollars_per_second * seconds / unit * f.model.compute[s, d]
             if fee := device[d].dollars_per_request:
-                money += sum(fee / unit * share for share in starts(f, s, d))
+                money += fee / unit * total(starts(f, s, d))
     for t, d in f.sets.powered:
         if t == s:
             money += device[d].dollars_per_joule * joules / unit * f.model.energy[s, d]
-    for t, a, b in f.sets.carried:
-        if t == s:
-            traffic = f.problem.link[a, b].dollars_per_byte
-            money += traffic * volume / unit * f.model.volume[s, a, b]
+    for a, b in f.sets.carrying[s]:
+        traffic = f.problem.link[a, b].dollars_per_byte
+        money += traffic * volume / unit * f.model.volume[s, a, b]
     return f.model.cost[s] == money
 
 
@@ -418,7 +417,7 @@ def fitted(f: Program, d: str) -> Any:
     .. math:: \sum_{n,l} m_{n,l,d}\, w_{n,l,d} + A_d \le M_d
     """
     limit = f.problem.device[d].memory_bytes / MIB
-    weights = sum(
+    weights = total(
         f.problem.network[n].memory_bytes(layer, d) / MIB / limit * f.model.keep[n, layer, d]
         for n, layer, b in f.sets.keeps
         if b == d
@@ -582,14 +581,14 @@ def slots(f: Program, s: str) -> Iterator[int]:
     return iter(range(1, f.problem.stream[s].route_limit + 1))
 
 
-def steps_from(f: Program, s: str, r: int, layer: int, a: str) -> Iterator[str]:
-    """Yield the devices that a step before a layer may go to from a device."""
-    return (b for b in f.sets.permitted[s][layer] if (s, r, layer, a, b) in f.model.step)
+def steps_from(f: Program, s: str, layer: int, a: str) -> tuple[str, ...]:
+    """Return the devices that a step before a layer may go to from a device."""
+    return f.sets.passages[s][layer - 1].following[a]
 
 
-def steps_to(f: Program, s: str, r: int, layer: int, b: str) -> Iterator[str]:
-    """Yield the devices that a step before a layer may come from to a device."""
-    return (a for a in f.sets.permitted[s][layer - 1] if (s, r, layer, a, b) in f.model.step)
+def steps_to(f: Program, s: str, layer: int, b: str) -> tuple[str, ...]:
+    """Return the devices that a step before a layer may come from to a device."""
+    return f.sets.passages[s][layer - 1].leading[b]
 
 
 def stages(f: Program, s: str, d: str) -> Iterator[tuple[Stage, Any]]:
@@ -599,12 +598,12 @@ def stages(f: Program, s: str, d: str) -> Iterator[tuple[Stage, Any]]:
         if network.form == "spans":
             for i, j, b in f.sets.spans[s]:
                 if b == d:
-                    taken = price(network, device, i, j)
+                    taken = f.units.taken(network, device, i, j)
                     yield taken, f.model.run[s, r, i, j, d]
         else:
             for layer, devices in enumerate(f.sets.permitted[s]):
                 if d in devices:
-                    taken = price(network, device, layer, layer + 1)
+                    taken = f.units.taken(network, device, layer, layer + 1)
                     yield taken, f.model.place[s, r, layer, d]
 
 
@@ -612,17 +611,17 @@ def starts(f: Program, s: str, d: str) -> Iterator[Any]:
     """Yield the shares of requests that start a stage on a device."""
     for r in slots(f, s):
         for layer, devices in enumerate(f.sets.permitted[s]):
-            if layer > 0:
-                for a in steps_to(f, s, r, layer, d):
+            if d in devices and layer == 0:
+                yield f.model.place[s, r, 0, d]
+            elif d in devices:
+                for a in steps_to(f, s, layer, d):
                     if a != d:
                         yield f.model.step[s, r, layer, a, d]
-            elif d in devices:
-                yield f.model.place[s, r, 0, d]
 
 
 def transfer_time(f: Program, s: str, a: str, b: str, unit: float) -> Any:
     """Return the time that a request of a stream keeps a link busy, in a unit of time."""
-    moves = [f.sets.tensor[s, t] for t, x, y in f.sets.moves[s] if (x, y) == (a, b)]
+    moves = [f.sets.tensor[s, t] for t in f.sets.moves_over[s][a, b]]
     bandwidth = f.problem.link[a, b].bytes_per_second
     if all(tensor.transfer_seconds is None for tensor in moves):
         return f.units.bytes[s] / bandwidth / unit * f.model.volume[s, a, b]

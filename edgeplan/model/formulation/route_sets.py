@@ -8,7 +8,9 @@ itself, and a tensor with a single reader moves as that flow does.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +34,38 @@ Reply = tuple[str, int, str]
 """(stream, slot, device that results return from)."""
 Keep = tuple[str, int, str]
 """(network, layer, device)."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """From where to where requests may go between two layers.
+
+    Parameters
+    ----------
+    pairs
+        (device of the first layer, device of the second).
+    before, after
+        The permitted devices of either.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @cached_property
+    def known(self) -> frozenset[tuple[str, str]]:
+        """The pairs, to look them up."""
+        return frozenset(self.pairs)
+
+    @cached_property
+    def following(self) -> dict[str, tuple[str, ...]]:
+        """Devices that a device leads to."""
+        return {a: tuple(y for x, y in self.pairs if x == a) for a in self.before}
+
+    @cached_property
+    def leading(self) -> dict[str, tuple[str, ...]]:
+        """Devices that lead to a device."""
+        return {b: tuple(x for x, y in self.pairs if y == b) for b in self.after}
 
 
 @dataclass(frozen=True)
@@ -233,10 +267,37 @@ class RouteSets:
             (s, r, layer, a, b)
             for s, r, layer in self.layers
             if layer > 0
-            for a in self.permitted[s][layer - 1]
-            for b in self.permitted[s][layer]
-            if self.linked(a, b) and (a != b or self.network(s).form == "layers")
+            for a, targets in self.passages[s][layer - 1].following.items()
+            for b in targets
         )
+
+    @cached_property
+    def passages(self) -> dict[str, tuple[Passage, ...]]:
+        """From where to where a step may go: before each layer but the first, by stream."""
+        known: dict[tuple[object, ...], Passage] = {}  # most layers have the same devices
+
+        def passage(before: tuple[str, ...], after: tuple[str, ...], stays: bool) -> Passage:
+            key = (before, after, stays)
+            if key not in known:
+                known[key] = Passage(
+                    tuple(
+                        (a, b)
+                        for a in before
+                        for b in after
+                        if self.linked(a, b) and (a != b or stays)
+                    ),
+                    before,
+                    after,
+                )
+            return known[key]
+
+        return {
+            s: tuple(
+                passage(before, after, self.network(s).form == "layers")
+                for before, after in itertools.pairwise(self.permitted[s])
+            )
+            for s in self.streams
+        }
 
     @cached_property
     def departures(self) -> tuple[Place, ...]:
@@ -278,11 +339,22 @@ class RouteSets:
 
     def readers(self, stream: str, tensor: Tensor, source: str, target: str) -> tuple[int, ...]:
         """Return the layers that may read a tensor on one device when it was made on another."""
-        return tuple(
-            consumer
-            for consumer in tensor.consumers
-            if target in self.permitted[stream][consumer] and self.linked(source, target)
-        )
+        if not self.linked(source, target):
+            return ()
+        return self.reading[stream, tensor.name].get(target, ())
+
+    @cached_property
+    def reading(self) -> dict[tuple[str, str], dict[str, tuple[int, ...]]]:
+        """The layers that may read a tensor on a device, by (stream, tensor) and device."""
+        found: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
+        for s in self.streams:
+            for tensor in self.network(s).tensors:
+                here: dict[str, tuple[int, ...]] = {}
+                for consumer in tensor.consumers:
+                    for d in self.permitted[s][consumer]:
+                        here[d] = (*here.get(d, ()), consumer)
+                found[s, tensor.name] = here
+        return found
 
     @cached_property
     def _later_reads(self) -> tuple[tuple[str, int, Tensor, int, int], ...]:
@@ -327,7 +399,10 @@ class RouteSets:
 
     def lands(self, stream: str, tensor: Tensor, target: str) -> bool:
         """Whether a tensor made elsewhere gets to a device in any case: a result to the origin."""
-        return target == self.problem.stream[stream].origin and tensor in self.returned(stream)
+        if not tensor.output:
+            return False
+        item = self.problem.stream[stream]
+        return item.returns and target == item.origin
 
     @cached_property
     def moves(self) -> dict[str, tuple[tuple[str, str, str], ...]]:
@@ -335,15 +410,32 @@ class RouteSets:
         return {s: tuple(self._moves(s)) for s in self.streams}
 
     def _moves(self, stream: str) -> list[tuple[str, str, str]]:
-        return [
-            (tensor.name, a, device.name)
-            for tensor in self.network(stream).tensors
-            for a in self.origins(stream, tensor)
-            for device in self.problem.devices
-            if a != device.name and self.linked(a, device.name)
-            if self.lands(stream, tensor, device.name)
-            or self.readers(stream, tensor, a, device.name)
-        ]
+        found = []
+        for tensor in self.network(stream).tensors:
+            readers = self.reading[stream, tensor.name]
+            targets = [
+                device.name
+                for device in self.problem.devices
+                if device.name in readers or self.lands(stream, tensor, device.name)
+            ]
+            found += [
+                (tensor.name, a, b)
+                for a in self.origins(stream, tensor)
+                for b in targets
+                if a != b and (a, b) in self.problem.link
+            ]
+        return found
+
+    @cached_property
+    def moves_over(self) -> dict[str, dict[tuple[str, str], tuple[str, ...]]]:
+        """The tensors that may have to move, by stream and (from, to)."""
+        found: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {}
+        for s, moves in self.moves.items():
+            over: dict[tuple[str, str], list[str]] = {}
+            for name, a, b in moves:
+                over.setdefault((a, b), []).append(name)
+            found[s] = {ends: tuple(names) for ends, names in over.items()}
+        return found
 
     @cached_property
     def shipments(self) -> tuple[Shipment, ...]:
@@ -351,10 +443,15 @@ class RouteSets:
         return tuple(
             (s, r, name, a, b)
             for s, r in self.slots
-            for name, a, b in self.moves[s]
+            for name, a, b in self._moves_of(s, lambda tensor: len(tensor.consumers) > 1)
             if len(self.readers(s, self.tensor[s, name], a, b)) > 1
             and (not self.lands(s, self.tensor[s, name], b) or self._pays_latency(s, name, a))
         )
+
+    def _moves_of(self, stream: str, kind: Callable[[Tensor], bool]) -> list[tuple[str, str, str]]:
+        """Return the moves of the tensors of a kind."""
+        names = {tensor.name for tensor in self.network(stream).tensors if kind(tensor)}
+        return [move for move in self.moves[stream] if move[0] in names] if names else []
 
     def _pays_latency(self, stream: str, name: str, source: str) -> bool:
         tensor = self.tensor[stream, name]
@@ -386,7 +483,7 @@ class RouteSets:
         return {
             s: tuple(
                 (name, a, b)
-                for name, a, b in self.moves[s]
+                for name, a, b in self._moves_of(s, lambda tensor: tensor.producer is None)
                 if self._pays_latency(s, name, a) and self.readers(s, self.tensor[s, name], a, b)
             )
             for s in self.streams

@@ -50,25 +50,35 @@ class Sets(RouteSets):
         ends = (link.source, link.target)
         permitted = self.permitted[stream]
         first = link.source == self.problem.stream[stream].origin and link.target in permitted[0]
-        between = any(
-            link.source in before and link.target in after
-            for before, after in itertools.pairwise(permitted)
+        return (
+            first
+            or ends in self.moves_over[stream]
+            or any(ends in passage.known for passage in self.passages[stream])
         )
-        return first or between or any((a, b) == ends for _, a, b in self.moves[stream])
 
     @cached_property
     def carried(self) -> tuple[tuple[str, str, str], ...]:
         """(stream, from, to) of links that bytes of the stream may cross."""
-        return tuple(
-            (s, link.source, link.target)
+        return tuple((s, a, b) for s in self.streams for a, b in self.carrying[s])
+
+    @cached_property
+    def carrying(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """(from, to) of links that bytes of a stream may cross, by stream."""
+        heavy = {
+            s: {t.name for t in self.network(s).tensors if t.bytes > 0 or t.transfer_seconds}
             for s in self.streams
-            for link in self.problem.links
-            if any(
-                (a, b) == (link.source, link.target)
-                and (self.tensor[s, name].bytes > 0 or self.tensor[s, name].transfer_seconds)
-                for name, a, b in self.moves[s]
+        }
+        return {
+            s: tuple(
+                (link.source, link.target)
+                for link in self.problem.links
+                if any(
+                    name in heavy[s]
+                    for name in self.moves_over[s].get((link.source, link.target), ())
+                )
             )
-        )
+            for s in self.streams
+        }
 
     # -- contiguity and what transfers occupy -----------------------------------------------
 
@@ -139,7 +149,7 @@ class Sets(RouteSets):
             for s in self.streams
             for device in self.problem.devices
             if device.transfers == "occupy"
-            and any(device.name in (a, b) for _, a, b in self.moves[s])
+            and any(device.name in ends for ends in self.moves_over[s])
         )
 
     @cached_property
@@ -181,10 +191,9 @@ class Sets(RouteSets):
     def busies(self, source: str, target: str) -> bool:
         """Whether the link's load counts and bytes that may cross it take time."""
         return self.problem.loads(self.problem.link[source, target]) and any(
-            self.seconds_over(s, name, a, b) > 0
-            for s, moves in self.moves.items()
-            for name, a, b in moves
-            if (a, b) == (source, target)
+            self.seconds_over(s, name, source, target) > 0
+            for s, over in self.moves_over.items()
+            for name in over.get((source, target), ())
         )
 
     @cached_property

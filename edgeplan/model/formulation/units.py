@@ -129,7 +129,7 @@ class Units:
                         for t, a, b in self.sets.crossed
                         if t == s
                     ),
-                    *(self.sets.seconds_over(s, name, a, b) for name, a, b in self.sets.moves[s]),
+                    *self._transfers(s),
                 ]
             )
             deadline = power_of_two([problem.stream[s].deadline_seconds])
@@ -143,7 +143,10 @@ class Units:
         """Bytes per unit of volume, by stream."""
         return units(
             {
-                s: [float(self.sets.tensor[s, name].bytes) for name, _, _ in moves]
+                s: [
+                    float(self.sets.tensor[s, name].bytes)
+                    for name in dict.fromkeys(name for name, _, _ in moves)
+                ]
                 for s, moves in self.sets.moves.items()
             }
         )
@@ -224,13 +227,11 @@ class Units:
         largest = max(largest, problem.objective.period_price * self.period)
         hint = self.objective_hint
         if hint is None:
-            hint = (
-                math.fsum(
-                    problem.share(problem.stream[s]) * self._floor(s, prices)
-                    for s in self.sets.streams
-                )
-                + self._period_floor() * problem.objective.period_price
+            hint = math.fsum(
+                problem.share(problem.stream[s]) * self._floor(s, prices) for s in self.sets.streams
             )
+            if problem.objective.period_price > 0:
+                hint += self._period_floor() * problem.objective.period_price
         if not 0 < hint < math.inf:
             return power_of_two([largest])
         return power_of_two([max(hint, largest * SMALLEST_RATIO)])
@@ -248,21 +249,57 @@ class Units:
     def _floor(self, stream: str, prices: tuple[float, float, float]) -> float:
         """Return the price of a stream's cheapest compute: a shortest path over its stages."""
         reached = [0.0] + [math.inf] * len(self.sets.permitted[stream])
-        for first, stop, stage in sorted(self._stages(stream), key=lambda item: item[:2]):
+        for first, stop, stage in self._stages(stream):
             values = (stage.seconds, stage.joules, stage.dollars)
             total = math.fsum(p * value for p, value in zip(prices, values, strict=True) if p)
             reached[stop] = min(reached[stop], reached[first] + total)
         return reached[-1]
 
-    def _stages(self, stream: str) -> Iterator[tuple[int, int, Stage]]:
-        """Yield (first, stop, price) of each layer, or of each span, where it may run."""
-        problem = self.sets.problem
-        network = self.sets.network(stream)
+    def _transfers(self, stream: str) -> Iterator[float]:
+        """Yield the times of the transfers over each link that take the longest."""
+        tensor = self.sets.tensor
+        for (a, b), names in self.sets.moves_over[stream].items():
+            moved = [tensor[stream, name] for name in names]
+            link = self.sets.problem.link[a, b]
+            # The times grow with the bytes: of those the largest is enough.
+            yield max(item.bytes for item in moved) / link.bytes_per_second
+            yield from (t for item in moved if (t := item.transfer_seconds) is not None)
+
+    def taken(self, network: Network, device: Device, first: int, stop: int) -> Stage:
+        """Return the `price` of a stage; streams of one network share it."""
+        key = (network.name, device.name, first, stop)
+        found = self._taken.get(key)
+        if found is None:
+            found = self._taken[key] = price(network, device, first, stop)
+        return found
+
+    @cached_property
+    def _taken(self) -> dict[tuple[str, str, int, int], Stage]:
+        return {}
+
+    def _stages(self, stream: str) -> list[tuple[int, int, Stage]]:
+        """Return (first, stop, price) of each layer, or of each span, in their order."""
+        problem, sets = self.sets.problem, self.sets
+        network = sets.network(stream)
+        key = (network.name, sets.permitted[stream])
+        if key in self._stage_lists:
+            return self._stage_lists[key]
         if network.form == "spans":
-            for first, stop, d in self.sets.spans[stream]:
-                yield first, stop, price(network, problem.device[d], first, stop)
-            return
-        for layer, devices in enumerate(self.sets.permitted[stream]):
-            for d in devices:
-                stage = price(network, problem.device[d], layer, layer + 1)
-                yield layer, layer + 1, stage
+            places = sets.spans[stream]
+        else:
+            places = tuple(
+                (layer, layer + 1, d)
+                for layer, devices in enumerate(sets.permitted[stream])
+                for d in devices
+            )
+        found = [
+            (first, stop, self.taken(network, problem.device[d], first, stop))
+            for first, stop, d in sorted(places, key=lambda place: place[:2])
+        ]
+        self._stage_lists[key] = found
+        return found
+
+    @cached_property
+    def _stage_lists(self) -> dict[tuple[object, ...], list[tuple[int, int, Stage]]]:
+        """What `_stages` has returned: streams of one network mostly share it."""
+        return {}

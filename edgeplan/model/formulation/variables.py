@@ -31,8 +31,9 @@ For a stream with one route, x itself is 0/1 and φ = 1: fraction and choice do 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyomo.environ as pyo
 
@@ -49,7 +50,7 @@ class Program:
     Parameters
     ----------
     model
-        The Pyomo model that holds the variables.
+        Holds the variables: a Pyomo model, or a stand-in (see ``assemble.py``).
     problem, sets, units
         Data.
     """
@@ -80,8 +81,8 @@ class Program:
         return self.model.flow[s, r, tensor.name, consumer, a, b]
 
     def fetched(self, s: str, r: int, tensor: Tensor, a: str, b: str) -> Any:
-        """Return the share whose tensor some layer on b reads after it came from a."""
-        readers = self.sets.readers(s, tensor, a, b)
+        """Return the share whose tensor some layer on b reads after it came from a, by a link."""
+        readers = self.sets.reading[s, tensor.name][b]
         if len(readers) == 1:
             return self.arrives(s, r, tensor, readers[0], a, b)
         return self.model.ship[s, r, tensor.name, a, b]
@@ -93,39 +94,78 @@ class Program:
 
     def moved(self, s: str, r: int, tensor: Tensor, a: str, b: str) -> Any:
         """Return the share whose tensor moves from a to b: to be read, or as a result."""
-        if not self.sets.lands(s, tensor, b):
+        if not tensor.output or not self.sets.lands(s, tensor, b):
             return self.fetched(s, r, tensor, a, b)
         if tensor.producer is None:
             return self.fraction(s, r)
         return self.model.place[s, r, tensor.producer, a]
 
 
+@dataclass(frozen=True)
+class Family:
+    """A family of variables, none of them below 0.
+
+    Parameters
+    ----------
+    name
+        Its name in the program.
+    over
+        The attribute of `Sets` that it ranges over.
+    upper
+        The largest value of each.
+    whole
+        Whether they are 0 or 1; ``unsplit``: those of streams that cannot be split.
+    """
+
+    name: str
+    over: str
+    upper: float = math.inf
+    whole: bool | Literal["unsplit"] = False
+
+    def indices(self, sets: Sets) -> tuple[Any, ...]:
+        """Return the indices of the variables."""
+        found: tuple[Any, ...] = getattr(sets, self.over)
+        return found
+
+
+FAMILIES = (
+    Family("fraction", "split_slots", upper=1),
+    Family("place", "places", upper=1, whole="unsplit"),
+    Family("choose", "split_places", upper=1, whole=True),
+    Family("step", "steps", upper=1),
+    Family("run", "runs", upper=1),
+    Family("flow", "flows", upper=1),
+    Family("ship", "shipments", upper=1),
+    Family("reply", "replies", upper=1),
+    Family("keep", "keeps", upper=1),
+    Family("peak", "cramped"),
+    Family("on", "switched", upper=1),
+    Family("compute", "stream_devices"),
+    Family("cross", "crossed"),
+    Family("volume", "carried"),
+    Family("latency", "timed"),
+    Family("energy", "powered"),
+    Family("cost", "paid"),
+    Family("before", "ordered_pairs", upper=1, whole=True),
+    Family("sending", "sent"),
+    Family("engaged", "occupied"),
+    Family("period", "period"),
+)
+"""Every variable, in the order of the columns."""
+
+
 def add_variables(model: Any, sets: Sets) -> None:
     """Add every variable of the program to a Pyomo model."""
-    share = {"domain": pyo.NonNegativeReals, "bounds": (0, 1)}
     split = set(sets.split)
 
     def kind(_: Any, s: str, *rest: object) -> Any:
         return pyo.NonNegativeReals if s in split else pyo.Binary
 
-    model.fraction = pyo.Var(sets.split_slots, **share)
-    model.place = pyo.Var(sets.places, domain=kind, bounds=(0, 1))
-    model.choose = pyo.Var(sets.split_places, domain=pyo.Binary)
-    model.step = pyo.Var(sets.steps, **share)
-    model.run = pyo.Var(sets.runs, **share)
-    model.flow = pyo.Var(sets.flows, **share)
-    model.ship = pyo.Var(sets.shipments, **share)
-    model.reply = pyo.Var(sets.replies, **share)
-    model.keep = pyo.Var(sets.keeps, **share)
-    model.peak = pyo.Var(sets.cramped, domain=pyo.NonNegativeReals)
-    model.on = pyo.Var(sets.switched, **share)
-    model.compute = pyo.Var(sets.stream_devices, domain=pyo.NonNegativeReals)
-    model.cross = pyo.Var(sets.crossed, domain=pyo.NonNegativeReals)
-    model.volume = pyo.Var(sets.carried, domain=pyo.NonNegativeReals)
-    model.latency = pyo.Var(sets.timed, domain=pyo.NonNegativeReals)
-    model.energy = pyo.Var(sets.powered, domain=pyo.NonNegativeReals)
-    model.cost = pyo.Var(sets.paid, domain=pyo.NonNegativeReals)
-    model.before = pyo.Var(sets.ordered_pairs, domain=pyo.Binary)
-    model.sending = pyo.Var(sets.sent, domain=pyo.NonNegativeReals)
-    model.engaged = pyo.Var(sets.occupied, domain=pyo.NonNegativeReals)
-    model.period = pyo.Var(sets.period, domain=pyo.NonNegativeReals)
+    for family in FAMILIES:
+        domain: Any = pyo.Binary if family.whole else pyo.NonNegativeReals
+        if family.whole == "unsplit":
+            domain = kind
+        upper = family.upper if math.isfinite(family.upper) else None
+        model.add_component(
+            family.name, pyo.Var(family.indices(sets), domain=domain, bounds=(0, upper))
+        )
