@@ -100,9 +100,19 @@ class Zones:
         inside = np.flatnonzero((rows > np.asarray(values)).all(axis=1))
         return [self._zones[self._rows[row]] for row in inside]
 
-    def within(self, corner: Sequence[float]) -> list[Zone]:
-        """Return the zones that are parts of the zone of a corner."""
+    def within(self, corner: Sequence[float], less: Sequence[float] | None = None) -> list[Zone]:
+        """Return the zones that are parts of the zone of a corner.
+
+        Parameters
+        ----------
+        corner
+            Its upper bound.
+        less
+            What is taken from the zones' upper bounds first; nothing if absent.
+        """
         rows = self._upper[: len(self._rows)]
+        if less is not None:
+            rows = rows - np.asarray(less)
         inside = np.flatnonzero((rows <= np.asarray(corner)).all(axis=1))
         return [self._zones[self._rows[row]] for row in inside]
 
