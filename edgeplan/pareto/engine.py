@@ -443,7 +443,7 @@ class _Search:
         self._corners = np.vstack([self._corners[keep], corner])
         if finding.values is not None and finding.plan is not None:
             self._add(Point(finding.values, finding.plan))
-        for zone in self.zones.within(corner, self.delta):
+        for zone in self.zones.within(finding.corner, self.delta):
             self.zones.close(zone.index)
         if index is not None and index in self.zones:
             # What was found lies in the zone, and so has split it; else that is a tolerance's.

@@ -7,11 +7,11 @@ that what is left is small and its relaxation is solved fast and often.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,10 @@ from edgeplan.model.evaluate import with_tolerance
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Objective, Problem
 
-if TYPE_CHECKING:
-    from edgeplan.model.formulation import Formulation
-
 Floats = NDArray[np.float64]
 
-TERM = {
-    "latency": "latency_price",
-    "energy": "energy_price",
-    "cost": "cost_price",
-    "throughput": "throughput_price",
-}
-"""The registered term of the objective that each criterion is."""
+PRICED = ("latency", "energy", "cost", "throughput")
+"""The criteria that the program has rows for."""
 MOST_DIGITS = 9
 """Decimals up to which coefficients are recognised as multiples of a step."""
 TINIEST = 1e-12
@@ -96,21 +88,19 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
     InputError
         If requests wait in queues, or replicas or batches are to be chosen.
     """
-    from edgeplan.model.formulation import build
-    from edgeplan.model.formulation.arrays import compile_arrays
+    from edgeplan.model.formulation.assemble import assemble
 
     every = Objective(
-        **{name: float(name in criteria) for name in TERM}, aggregate=problem.objective.aggregate
+        **{name: float(name in criteria) for name in PRICED}, aggregate=problem.objective.aggregate
     )
     # Limits read more strictly than by the evaluator would lose plans that it accepts.
     stated = with_tolerance(_replaced(problem, every))
-    formulation = build(stated)
+    assembled = assemble(stated)
     exact = not any(stream.route_limit > 1 for stream in problem.streams)
-    if formulation.obstacles:
-        return _without_plan(formulation.obstacles, len(criteria), exact)
-    arrays = compile_arrays(formulation.model)
-    position = {id(column): index for index, column in enumerate(arrays.columns)}
-    rows = [_criterion(formulation, TERM[name], position) for name in criteria]
+    if assembled.obstacles:
+        return _without_plan(assembled.obstacles, len(criteria), exact)
+    arrays = assembled.arrays
+    rows = [assembled.values[name] for name in criteria]
     reduction = _Reduction(
         np.array(arrays.lower),
         np.array(arrays.upper),
@@ -127,8 +117,8 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
         ],
         arrays.row_lower.tolist(),
         arrays.row_upper.tolist(),
-        [row for row, _ in rows],
-        [constant for _, constant in rows],
+        [{int(c): float(row.row[c]) for c in np.flatnonzero(row.row)} for row in rows],
+        [row.constant for row in rows],
     )
     reduction.substitute()
     reduction.drop()
@@ -141,15 +131,20 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
         for column, value in row.items():
             values[k, place[column]] += value
     integral = arrays.integral[kept]
-    names = {id(arrays.columns[column]): index for column, index in place.items()}
+    kept_columns = np.array(kept, dtype=np.int64)
 
     def extract(found: Floats) -> Plan:
-        return formulation.extract(
-            lambda variable: float(found[names[id(variable)]]) if id(variable) in names else None
-        )
+        values = np.zeros(len(arrays.columns))
+        values[kept_columns] = found
+        return assembled.extract(values.tolist())
 
     def start(plan: Plan) -> list[tuple[int, float]]:
-        return [(names[id(v)], value) for v, value in formulation.values(plan) if id(v) in names]
+        columns, values = assembled.columns_of(plan)
+        return [
+            (place[column], value)
+            for column, value in zip(columns.tolist(), values.tolist(), strict=True)
+            if column in place
+        ]
 
     return BoxProgram(
         lower=reduction.lower[kept],
@@ -200,29 +195,7 @@ def step(coefficients: Floats, integral: NDArray[np.bool_]) -> float:
 
 
 def _replaced(problem: Problem, objective: Objective) -> Problem:
-    import dataclasses
-
     return dataclasses.replace(problem, objective=objective)
-
-
-def _criterion(
-    formulation: Formulation, term: str, position: dict[int, int]
-) -> tuple[dict[int, float], float]:
-    """Return a term of the objective by columns, in SI units, and its constant."""
-    from pyomo.repn.standard_repn import generate_standard_repn
-
-    from edgeplan.model.formulation import TERMS
-
-    expression: Any = TERMS[term].rule(formulation.program)
-    unit = formulation.objective_unit
-    if isinstance(expression, int | float):
-        return {}, expression * unit
-    body = generate_standard_repn(expression, compute_values=True, quadratic=False)
-    row: dict[int, float] = {}
-    for variable, value in zip(body.linear_vars, body.linear_coefs, strict=True):
-        column = position[id(variable)]
-        row[column] = row.get(column, 0.0) + float(value) * unit
-    return row, float(body.constant) * unit
 
 
 @dataclass
