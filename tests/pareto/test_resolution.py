@@ -23,6 +23,7 @@ def split_problem(seed):
             devices=2 + seed % 2,
             streams=1 + seed % 2,
             splittable=True,
+            tight=seed % 2 == 0,
         )
         if any(s.route_limit > 1 for s in problem.streams) and not problem.load_features:
             return problem, CHOICES[seed % 3]
@@ -82,7 +83,7 @@ def test_every_image_has_a_point_within_the_resolution(seed):
 
 @pytest.mark.long
 def test_50_fronts_with_fractions_keep_the_resolution():
-    assert sum(hold(seed, 25) > 2 for seed in range(50)) > 10
+    assert sum(hold(seed, 25) > 2 for seed in range(50)) >= 5
 
 
 def test_a_resolution_asked_for_makes_a_front_coarse():
