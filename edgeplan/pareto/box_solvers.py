@@ -1,0 +1,64 @@
+"""Which solver of boxes a problem gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeplan.model.errors import InputError
+from edgeplan.model.problem import Problem
+from edgeplan.pareto import by_enumeration
+from edgeplan.pareto.boxes import Boxes
+from edgeplan.pareto.objectives import Criterion
+
+SOLVERS = ("auto", "highs", "labels", "enumerate")
+
+
+def make_boxes(problem: Problem, chosen: Sequence[Criterion], solver: str, seed: int) -> Boxes:
+    """Return the solver of a problem's boxes, by its name (not ``auto``)."""
+    if solver == "enumerate":
+        return by_enumeration.EnumeratedBoxes(problem, chosen)
+    if solver == "labels":
+        from edgeplan.pareto.by_labels import LabelledBoxes
+
+        return LabelledBoxes(problem, chosen)
+    from edgeplan.pareto.program import program
+
+    stated = program(problem, [criterion.name for criterion in chosen])
+    from edgeplan.pareto.by_highs import HighsBoxes
+
+    return HighsBoxes(stated, seed)
+
+
+def check_solver(problem: Problem, chosen: Sequence[Criterion], asked: str) -> str:
+    """Return the solver to use where one is asked for: itself, or what a problem needs.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or it is not for the problem.
+    """
+    if asked not in SOLVERS:
+        raise InputError.at("solver", f"there is no '{asked[:80]}'; choose {', '.join(SOLVERS)}")
+    if problem.load_features:
+        reason = by_enumeration.obstacle(problem)
+        if reason and asked in ("auto", "enumerate"):
+            raise InputError.at(
+                "problem",
+                f"{problem.load_features[0]}: fronts of such problems are found by walking all "
+                f"plans, and {reason}",
+            )
+        if asked not in ("auto", "enumerate"):
+            raise InputError.at(
+                "solver",
+                f"'{asked}' knows no load, but {problem.load_features[0]}; choose 'enumerate'",
+            )
+        return "enumerate"
+    if asked in ("labels", "enumerate"):
+        reason = by_enumeration.obstacle(problem)
+        if asked == "labels":
+            from edgeplan.pareto import by_labels
+
+            reason = by_labels.obstacle(problem, chosen)
+        if reason:
+            raise InputError.at("solver", f"'{asked}' cannot be used here: {reason}")
+    return asked
