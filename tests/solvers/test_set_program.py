@@ -19,9 +19,10 @@ from edgeplan.solvers.queueing import set_lists
 from edgeplan.solvers.queueing.at_levels import unit_of
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.queueing.highs_run import Clock
+from edgeplan.solvers.queueing.prices import shared_factor
 from edgeplan.solvers.queueing.queue_sets import QueueSets
 from edgeplan.solvers.queueing.set_bound import SetBound
-from edgeplan.solvers.queueing.set_lists import sets_within, shared_factor
+from edgeplan.solvers.queueing.set_lists import sets_within
 from edgeplan.solvers.queueing.set_program import SetProgram
 from edgeplan.solvers.watch import Watch
 
@@ -98,6 +99,31 @@ def test_waits_of_shared_replicas_are_convex_in_the_load(replicas):
 def test_too_many_sets_are_not_told():
     queue = _device_queues(_fleet(0, 20, 2))[0]
     assert sets_within(queue, queue.waiting * 1.0, 10.0, most=50) is None
+
+
+def test_a_list_ends_when_it_is_told_to():
+    queue = _device_queues(_fleet(0, 20, 2))[0]
+    assert sets_within(queue, queue.waiting * 1.0, 1e-9, over=lambda: True) is None
+
+
+def test_hundreds_of_streams_of_a_kind_are_counted():
+    alike = _fleet(0, 1, 2)
+    (stream,) = alike.streams
+    rate = stream.rate_per_second / 2000
+    problem = dataclasses.replace(
+        alike,
+        streams=tuple(
+            dataclasses.replace(stream, name=f"s{i}", rate_per_second=rate) for i in range(300)
+        ),
+    )
+    (queue, *_) = _device_queues(problem)
+    assert queue.size.tolist() == [300] * len(queue.size)
+    # Worth so much that all of them are in the cheapest set.
+    worth = np.full(len(queue.column), 1.0)
+    found = sets_within(queue, worth, 0.5)
+    assert found is not None
+    assert found[0] == pytest.approx(-300, rel=0.01)
+    assert max(int(each.numbers.max()) for each in found[1]) == 300
 
 
 @pytest.mark.parametrize("seed", range(16))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -41,7 +42,7 @@ def bound_by_sets(
     target: Callable[[], float],
     gap: float,
     clock: Clock,
-    report: Callable[[float], None],
+    report: Callable[..., None],
     offer: Callable[[Spot], object],
 ) -> Spot:
     """Bound the price of every plan, and look for better ones on the way.
@@ -61,7 +62,7 @@ def bound_by_sets(
     clock
         Says when to end.
     report
-        Told the bound.
+        Told a bound, and with ``by_program=True`` that it is HiGHS's of a set program.
     offer
         Told of plans.
 
@@ -104,41 +105,68 @@ def bound_by_sets(
             )
             offer(spot)
             held[0] = spot
-        best, listed, reach = sets.best, False, 0.0
-        for most_held in FEW_HELD, MOST_HELD:
-            if best >= target() or over() or sets.best_at is None or listed:
-                break
-            if most_held == MOST_HELD and target() - best > WIDER * reach:
-                break  # hopelessly many
-            program = SetProgram(sets, sets.best_at, target(), most_held)
-            reach = program.window
-            most = FIRST_SETS
-            while not over():
-                found = program.solve(target(), clock, PROGRAM_GAP * gap, most)
-                report(found.bound)
-                best, price = max(best, found.bound), spot.price
-                if found.value is not None:
-                    usage = found.value
-                    spot = _better(descent, columns, spot, found.value, found.replicas)
-                    offer(spot)
-                    held[0] = spot
-                listed = found.complete
-                if best >= target() or not found.finished:
-                    break
-                if spot.price < price * (1 - 1e-9):
-                    continue  # fewer sets are within what is left
-                if found.complete or most >= min(MOST_SETS, program.count):
-                    break
-                most *= GROWTH
-        if best < target() and not listed and not over():
-            # Too many sets to list: levels as fine as they go.
-            sets.run(at, aim, report, ratio=FINE)
-            best = max(best, sets.best)
+        best = sets.best
+        if best < target() and not over() and sets.best_at is not None:
+            spot, best, usage, listed = _by_programs(
+                descent, columns, spot, sets, usage, target, gap, clock, report, offer
+            )
+            held[0] = spot
+            if best < target() and not listed and not over():
+                # Too many sets to list: levels as fine as they go.
+                sets.run(at, aim, report, ratio=FINE)
+                best = max(best, sets.best)
         light = _ignored(descent, columns, usage, spot, heavy) if not over() else set()
         if best >= target() or (not light and spot.price >= before * (1 - 1e-9)):
             break
         heavy |= light
     return spot
+
+
+def _by_programs(
+    descent: Descent,
+    columns: Columns,
+    spot: Spot,
+    sets: SetBound,
+    usage: Floats,
+    target: Callable[[], float],
+    gap: float,
+    clock: Clock,
+    report: Callable[..., None],
+    offer: Callable[[Spot], object],
+) -> tuple[Spot, float, Floats, bool]:
+    """Solve set programs, small ones first: each better plan leaves fewer sets to list.
+
+    Returns
+    -------
+    tuple
+        The best place, the best bound, how often the last program's plan takes each column, and
+        whether the last program had every set that a plan below the target may need.
+    """
+    best, listed, reach = sets.best, False, math.inf
+    assert sets.best_at is not None
+    for held in FEW_HELD, MOST_HELD:
+        if listed or best >= target() or clock.over is not None:
+            break
+        if target() - best > WIDER * reach:
+            break  # hopelessly many
+        program, most = SetProgram(sets, sets.best_at, target(), held), FIRST_SETS
+        reach = program.window
+        while clock.over is None:
+            found = program.solve(target(), clock, PROGRAM_GAP * gap, most)
+            report(found.bound, by_program=True)
+            best, price, listed = max(best, found.bound), spot.price, found.complete
+            if found.value is not None:
+                usage = found.value
+                spot = _better(descent, columns, spot, found.value, found.replicas)
+                offer(spot)
+            if best >= target() or not found.finished:
+                break
+            if spot.price < price * (1 - 1e-9):
+                continue  # fewer sets are within what is left
+            if listed or most >= min(MOST_SETS, program.count):
+                break
+            most *= GROWTH
+    return spot, best, usage, listed
 
 
 def _rounded(

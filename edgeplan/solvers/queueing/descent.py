@@ -18,7 +18,7 @@ from edgeplan.model.formulation.queueing import Columns, server
 from edgeplan.model.formulation.queueing.sets import Floats, Ints
 from edgeplan.model.problem import Problem
 from edgeplan.model.queueing import QueueKey
-from edgeplan.solvers.queueing.prices import count_price
+from edgeplan.solvers.queueing.prices import count_price, shared_factor
 
 CANDIDATES = 24
 """Cheapest routes of a group at the waits of the moment that a search looks at."""
@@ -113,9 +113,7 @@ class Descent:
             c = int(replicas[q])
             if serving.shared and c > 1:
                 load = np.maximum(np.minimum(rho[..., q], 1 - OVER), 1e-12)
-                wait[..., q] = (
-                    moment[..., q] * _erlang(c, c * load) / (2 * c * c * load * (1 - load))
-                )
+                wait[..., q] = moment[..., q] * shared_factor(c, load)
         if self.problem.waiting == "none":
             wait[...] = 0.0
         return wait, over
@@ -349,12 +347,3 @@ class Descent:
             if len(s.counts) > 1
         }
         return values, replicas
-
-
-def _erlang(servers: int, load: Floats) -> Floats:
-    """Return `erlang_c` for an array of loads."""
-    blocked = np.ones_like(load)
-    for number in range(1, servers + 1):
-        blocked = load * blocked / (number + load * blocked)
-    found: Floats = servers * blocked / (servers - load * (1 - blocked))
-    return found

@@ -1,4 +1,4 @@
-"""What numbers of replicas cost, and how steeply waiting is paid for within a state."""
+"""What numbers of replicas cost, how they share waits, and how steeply waiting is paid for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from edgeplan.model.formulation.queueing import Columns, State
 from edgeplan.model.formulation.queueing.sets import Floats
 from edgeplan.model.problem import Problem
-from edgeplan.model.queueing import QueueKey
+from edgeplan.model.queueing import QueueKey, wait_factor
 from edgeplan.solvers.route_costs import on_objective
 
 
@@ -21,6 +21,21 @@ def count_price(problem: Problem, key: QueueKey, replicas: int) -> float:
         return 0.0
     device = problem.device[name]
     return on_objective(problem, dataclasses.replace(device, replicas=replicas, max_replicas=None))
+
+
+def shared_factor(replicas: int, rho: Floats) -> Floats:
+    """Return `wait_factor` of replicas that share a queue, at many utilisations."""
+    blocked = np.ones_like(rho)
+    load = replicas * rho
+    for number in range(1, replicas + 1):
+        blocked = load * blocked / (number + load * blocked)
+    chance = replicas * blocked / (replicas - load * (1 - blocked))
+    idle = wait_factor(replicas, "shared", 0.0)
+    rho = np.where(rho > 0, rho, 1.0)
+    found: Floats = np.where(
+        load > 0, chance / (2 * replicas**2 * rho * np.maximum(1 - rho, 1e-300)), idle
+    )
+    return found
 
 
 class Steepness:

@@ -23,13 +23,13 @@ where there are many sets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgeplan.model.formulation.queueing.sets import Floats, Ints
-from edgeplan.model.queueing import wait_factor
+from edgeplan.solvers.queueing.prices import shared_factor
 from edgeplan.solvers.queueing.queue_sets import QueueSets
 
 MOST_HELD = 400_000
@@ -163,23 +163,12 @@ class _Queue:
         return found
 
 
-def shared_factor(replicas: int, rho: Floats) -> Floats:
-    """Return `wait_factor` of replicas that share a queue, at many utilisations."""
-    blocked = np.ones_like(rho)
-    load = replicas * rho
-    for number in range(1, replicas + 1):
-        blocked = load * blocked / (number + load * blocked)
-    chance = replicas * blocked / (replicas - load * (1 - blocked))
-    idle = wait_factor(replicas, "shared", 0.0)
-    rho = np.where(rho > 0, rho, 1.0)
-    found: Floats = np.where(
-        load > 0, chance / (2 * replicas**2 * rho * np.maximum(1 - rho, 1e-300)), idle
-    )
-    return found
-
-
 def sets_within(
-    queue: QueueSets, worth: Floats, window: float, most: int = MOST_HELD
+    queue: QueueSets,
+    worth: Floats,
+    window: float,
+    most: int = MOST_HELD,
+    over: Callable[[], bool] = lambda: False,
 ) -> tuple[float, list[SetList]] | None:
     """Return all sets whose price less worth is within a window of the least.
 
@@ -193,12 +182,14 @@ def sets_within(
         How much dearer a set may be.
     most
         Sets held at once at most.
+    over
+        Whether to end now.
 
     Returns
     -------
     tuple or None
         The least price less worth (at most 0, that of no set), and the sets by replicas, without
-        the empty one; ``None`` where there are too many.
+        the empty one; ``None`` where there are too many, or it had to end.
     """
     least, found = 0.0, []
     for replicas in queue.counts:
@@ -210,7 +201,7 @@ def sets_within(
             least = min(least, best)
             if sets is None:
                 continue
-            if len(sets.sums) > most:
+            if len(sets.sums) > most or over():
                 return None
             kept = sets
         reduced = here.reduced(kept.sums) + price
@@ -231,7 +222,8 @@ def _grown(
     here: _Queue, price: float, least: float, window: float
 ) -> Iterator[tuple[float, _Sets | None]]:
     """Grow sets stream by stream; tell the least price less worth, and the sets held."""
-    sets = _Sets(np.zeros((1, len(here.items)), np.uint8), np.zeros((1, 4)), np.zeros(1))
+    kind = np.min_scalar_type(int(here.size.max()))
+    sets = _Sets(np.zeros((1, len(here.items)), kind), np.zeros((1, 4)), np.zeros(1))
     sets.bound = _bound(here, sets, 0)
     greedy = _greedy(here)
     least = min(least, greedy + price)

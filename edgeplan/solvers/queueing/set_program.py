@@ -102,7 +102,9 @@ class SetProgram:
         for _ in range(NARROWINGS + 1):
             if self.bound.over():
                 return None
-            found = sets_within(self.bound.queues[i], self.worths[i], window, self.held)
+            found = sets_within(
+                self.bound.queues[i], self.worths[i], window, self.held, self.bound.over
+            )
             if found is not None:
                 return *found, window
             window *= NARROWER

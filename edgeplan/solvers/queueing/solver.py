@@ -32,7 +32,7 @@ from edgeplan.model.queueing import QueueKey
 from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE
 from edgeplan.solvers.queueing.annealing import Annealing
 from edgeplan.solvers.queueing.at_levels import program_at, unit_of
-from edgeplan.solvers.queueing.by_sets import bound_by_sets
+from edgeplan.solvers.queueing.by_sets import PROGRAM_GAP, bound_by_sets
 from edgeplan.solvers.queueing.columns import columns
 from edgeplan.solvers.queueing.descent import Descent, Spot
 from edgeplan.solvers.queueing.fractions import ROUNDING, deal_streams
@@ -193,6 +193,18 @@ class Queueing:
                 "is convex in the fractions, and above its tangent at the best of them",
                 tolerances=(("rounding", ROUNDING),),
             )
+        if run.bound <= run.by_sets and run.by_program:
+            return Certificate(
+                basis="claimed",
+                witnesses=("queueing 1", f"highs {importlib.metadata.version('highspy')}"),
+                bounded="these profiles and their cuts, the cheapest choice of one set of routes "
+                "at each queue; limits other than caps and light queues left out",
+                tolerances=(
+                    ("rounding", SET_ROUNDING),
+                    ("relative gap", PROGRAM_GAP * self.gap),
+                    ("feasibility", FEASIBILITY_TOLERANCE),
+                ),
+            )
         if run.bound <= run.by_sets:
             return Certificate(
                 basis="claimed",
@@ -236,6 +248,7 @@ class _Run:
     descent: Descent | None = None
     tangent: float = -math.inf
     by_sets: float = -math.inf
+    by_program: bool = False
 
     def work(self, start: Plan | None) -> tuple[Stop, bool]:
         """Search; return why it stopped, and whether there is no plan."""
@@ -363,10 +376,10 @@ class _Run:
         if self.problem.waiting == "none":
             return
 
-        def report(bound: float) -> None:
+        def report(bound: float, *, by_program: bool = False) -> None:
             if bound > self.bound:
                 self.raise_bound(bound)
-                self.by_sets = self.bound
+                self.by_sets, self.by_program = self.bound, by_program
 
         descent.ends = math.inf
         self.spot = bound_by_sets(
