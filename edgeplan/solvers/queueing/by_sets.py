@@ -28,6 +28,8 @@ WIDER = 20.0
 """How many times as wide as that list's window may be one that holds more."""
 PROGRAM_GAP = 0.25
 """Gap of the set program, as a share of the gap wanted."""
+FINER = (1.01, 1.0033, FINE)
+"""Levels of the bound where the master is above the target."""
 ROUNDINGS = 3
 """Plans made of the relaxation's, each time that one is shown: the likeliest, and random ones."""
 
@@ -105,6 +107,11 @@ def bound_by_sets(
             )
             offer(spot)
             held[0] = spot
+        for ratio in FINER:
+            # As far as the master is enough, finer levels close the gap; else whole sets must.
+            if over() or sets.best >= target() or sets.master < target():
+                break
+            at = sets.run(at, aim, report, ratio=ratio)
         best = sets.best
         if best < target() and not over() and sets.best_at is not None:
             spot, best, usage, listed = _by_programs(
