@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     "--keep",
     multiple=True,
     metavar="PLACE",
-    help="A limit or rule that the repair must leave alone, as in streams.cam.deadline; may be "
-    "repeated.",
+    help="A limit or rule that the repair must leave alone, as in streams.cam.deadline (or a part "
+    "of the file with several of them); may be repeated.",
 )
 @click.option(
     "--step",
@@ -101,6 +101,7 @@ def command(
         found = explain_infeasible(
             problem,
             fixed=fixed,
+            two_way=places.two_way(problem),
             time_limit=time_limit,
             stop=stop,
             threads=threads,
@@ -133,6 +134,7 @@ def _plan(
             problem,
             chosen,
             step=step,
+            two_way=places.two_way(problem),
             time_limit=time_limit,
             stop=stop,
             threads=threads,
@@ -150,17 +152,25 @@ def _fixed(problem: Problem, places: FilePlaces, keep: tuple[str, ...]) -> froze
     """Return the keys of the statements that the user wants to keep."""
     from edgeplan.explain import list_items
 
-    # Both directions of a link may be one entry of the file.
+    # Both directions of a link may be one entry of the file, and a deadline several of them.
     known: dict[str, set[Key]] = {}
     for item in list_items(problem):
         known.setdefault(places.where(item.place), set()).add(item.key)
-    if unknown := [place for place in keep if place not in known]:
+    meant = {
+        place: [
+            where
+            for where in known
+            if where == place or where.startswith((f"{place}.", f"{place}["))
+        ]
+        for place in keep
+    }
+    if unknown := [place for place in keep if not meant[place]]:
         shown = ", ".join(list(known)[-12:]) or "none"
         raise InputError(
             Fault("--keep", f"there is no limit or rule at '{place[:80]}'; known: {shown}")
             for place in unknown
         )
-    return frozenset(key for place in keep for key in known[place])
+    return frozenset(key for place in keep for where in meant[place] for key in known[where])
 
 
 def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, Any]:
@@ -172,8 +182,10 @@ def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, An
     return {
         "infeasible": found.infeasible,
         "conflict": [
-            _item_json(item, places) for item in (() if conflict is None else conflict.items)
+            _item_json(item, places) | {"judged_by": found.judged.get(item.key)}
+            for item in (() if conflict is None else conflict.items)
         ],
+        "rests_on_estimates": found.estimated,
         "repair": [
             {
                 "item": edit.item,
@@ -189,6 +201,7 @@ def infeasibility_json(found: Infeasibility, places: FilePlaces) -> dict[str, An
         ],
         "irreducible": conflict is not None and conflict.irreducible,
         "smallest": conflict is not None and conflict.smallest,
+        "another_conflict": None if conflict is None else conflict.another,
         "needs": [_need_json(need, places) for need in found.needs],
         "shortage": {
             "least": found.shortage.least,

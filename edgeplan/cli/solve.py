@@ -129,7 +129,9 @@ def command(
             on_progress=on_progress,
             stop=stop,
         )
-        why = _why_infeasible(problem, result, threads, seed, stop)
+        none = result.status == "infeasible"
+        places = FilePlaces.read(instance) if none else FilePlaces()
+        why = _why_infeasible(problem, places, result, threads, seed, stop)
     written = None
     if output is not None and result.plan is not None:
         write_plan(
@@ -146,9 +148,9 @@ def command(
         if agreement is not None:
             document["verified"] = agreement.as_json()
         if why is not None:
-            found = infeasibility_json(why, FilePlaces.read(instance))
-            keys = ("conflict", "needs", "shortage", "repair", "complete")
-            document |= {key: found[key] for key in keys}
+            found = infeasibility_json(why, places)
+            keys = "conflict another_conflict rests_on_estimates needs shortage repair complete"
+            document |= {key: found[key] for key in keys.split()}
         print_json(document)
     else:
         from edgeplan.cli import tables
@@ -156,11 +158,11 @@ def command(
         if result.evaluation is not None:
             tables.stages(problem, result.evaluation)
             tables.loads(problem, result.evaluation)
-        tables.decision(problem, result)
+        tables.decision(problem, result, estimated=why is not None and why.estimated)
         if agreement is not None:
             tables.agreement(agreement)
         if why is not None:
-            tables.infeasibility(why, FilePlaces.read(instance))
+            tables.infeasibility(why, places)
             if not why.complete:
                 note("note: there was not enough time for all of it; edgeplan explain takes more")
         if written is not None:
@@ -198,7 +200,12 @@ def _solve(
 
 
 def _why_infeasible(
-    problem: Problem, result: Result, threads: int, seed: int, stop: threading.Event
+    problem: Problem,
+    places: FilePlaces,
+    result: Result,
+    threads: int,
+    seed: int,
+    stop: threading.Event,
 ) -> Infeasibility | None:
     """Explain why there is no plan, where that is the answer, in a few seconds."""
     if result.status != "infeasible":
@@ -208,6 +215,7 @@ def _why_infeasible(
     return explain_infeasible(
         problem,
         certificate=result.certificate,
+        two_way=places.two_way(problem),
         time_limit=EXPLAIN_SECONDS,
         stop=stop,
         threads=threads,

@@ -6,8 +6,9 @@ from edgeplan.explain.infeasible import Infeasibility, explain_infeasible
 from edgeplan.explain.items import Item, list_items, list_missing
 from edgeplan.explain.needs import Need
 from edgeplan.explain.plans import PlanExplanation, explain_plan
-from edgeplan.explain.repair import Repair, find_repair
+from edgeplan.explain.repair import find_repair
 from edgeplan.explain.shortfall import Shortage, Shortfall
+from edgeplan.explain.terms import Repair
 from edgeplan.explain.without import only, without
 
 __all__ = [

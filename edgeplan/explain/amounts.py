@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from edgeplan.explain.items import Item
 from edgeplan.model.problem import Problem
+from edgeplan.solvers.elastic import Key
+
+TwoWay = Collection[tuple[str, str]]
+"""Links, as (source, target), that a file states once for both directions."""
 
 _FIELDS: Mapping[str, tuple[str, str]] = {
     "deadline": ("streams", "deadline_seconds"),
@@ -35,8 +39,8 @@ def with_amount(problem: Problem, item: Item, value: float) -> Problem:
     problem
         The problem.
     item
-        One of its statements that has an amount; or the ``bandwidth`` of a link, or the ``rates``
-        of several streams, whose sum is then the amount.
+        One of its statements that has an amount; or the ``bandwidth`` of a link, perhaps both
+        ways, or the ``rates`` of several streams, whose sum is then the amount.
     value
         Its new amount.
 
@@ -64,6 +68,8 @@ def with_amount(problem: Problem, item: Item, value: float) -> Problem:
     elif item.kind == "replicas":
         several = problem.device[names[0]].max_replicas is not None
         changes[names] = {field if several else "replicas": round(value)}
+    elif part == "links":
+        changes = {direction: {field: value} for direction in directions(item)}
     else:
         changes[names] = {field: value}
 
@@ -80,14 +86,54 @@ def with_amount(problem: Problem, item: Item, value: float) -> Problem:
     return dataclasses.replace(problem, **changed)
 
 
-def bandwidths(problem: Problem) -> Iterator[Item]:
-    """Yield the finite bandwidths of links: facts, but more of them may be bought."""
+def bandwidths(problem: Problem, two_way: TwoWay = ()) -> Iterator[Item]:
+    """Yield the finite bandwidths of links: facts, but more of them may be bought.
+
+    Parameters
+    ----------
+    problem
+        The problem.
+    two_way
+        Links with one bandwidth for both directions: it is one item.
+    """
     for index, link in enumerate(problem.links):
-        if math.isfinite(link.bytes_per_second):
-            yield Item(
-                key=("bandwidth", link.source, link.target),
-                item=f"bandwidth of link '{link.name}'",
-                place=("links", index, "bandwidth"),
-                amount=link.bytes_per_second,
-                unit="B/s",
-            )
+        if not math.isfinite(link.bytes_per_second):
+            continue
+        item = Item(
+            key=("bandwidth", link.source, link.target),
+            item=f"bandwidth of link '{link.name}'",
+            place=("links", index, "bandwidth"),
+            amount=link.bytes_per_second,
+            unit="B/s",
+        )
+        if (stated := as_stated(item, two_way)) is not None:
+            yield stated
+
+
+def as_stated(item: Item, two_way: TwoWay) -> Item | None:
+    """Return a number of a link as the file has it; ``None`` where the other direction has it."""
+    (ends,) = directions(item)
+    if ends[::-1] in two_way:
+        return None
+    if ends not in two_way:
+        return item
+    both = (*ends, *ends[::-1])
+    return dataclasses.replace(item, key=(item.key[0], *both), item=f"{item.item}, both ways")
+
+
+def directions(item: Item) -> tuple[tuple[str, str], ...]:
+    """Return the directed links, as (source, target), of which an item is a number."""
+    names = tuple(map(str, item.key[1:]))
+    return tuple(zip(names[::2], names[1::2], strict=True))
+
+
+def statement_of(key: Key, two_way: TwoWay) -> Key:
+    """Return the key of the statement that a key stands for: of a link, as the file has it.
+
+    Examples
+    --------
+    >>> statement_of(("link capacity", "b", "a"), {("a", "b")})
+    ('link capacity', 'a', 'b')
+    """
+    back = key[:0:-1]
+    return (key[0], *back) if key[0] == "link capacity" and back in two_way else key

@@ -40,6 +40,8 @@ _SINGLE_SHARE = 0.1
 """… each for at most so much of the time left …"""
 _UNANSWERED = 2
 """… until so many of them were too hard for that."""
+_ANOTHER_SHARE = 0.2
+"""To ask whether a statement alone would do may take at most so much of the time left."""
 _HITTING_CHECKS = 60
 """Most questions asked to make an irreducible conflict a smallest one."""
 _MOST_FACTS = 200
@@ -57,7 +59,8 @@ class Conflict:
     items
         The statements; in the order of `list_items`.
     irreducible
-        Whether it is known that there is a plan without any one of them.
+        Whether it is known that each is needed: without any one of them the others, by
+        themselves, leave a plan.
     smallest
         Whether it is known that no conflict has fewer statements.
     missing
@@ -70,6 +73,10 @@ class Conflict:
     notes
         Facts that make a conflict of rules plain: layers that no device may run under them, or
         the links and times that are missing for them to hold.
+    another
+        Whether there is another conflict as well, which stays where one of these is taken out:
+        then the problem has still no plan. ``False`` where it has one whichever of these is
+        taken out; ``None`` where that is not known.
     """
 
     items: tuple[Item, ...]
@@ -79,6 +86,7 @@ class Conflict:
     certificate: Certificate | None
     checks: int
     notes: tuple[str, ...] = ()
+    another: bool | None = None
 
 
 def find_conflict(
@@ -114,6 +122,30 @@ def find_conflict(
         checks=checker.count,
         notes=_notes(problem, filter_, on_progress),
     )
+
+
+def find_another(problem: Problem, conflict: Conflict, checker: Checker) -> bool | None:
+    """Say whether there is a conflict besides this one: see `Conflict.another`.
+
+    Parameters
+    ----------
+    problem
+        A problem without a plan.
+    conflict
+        One of its conflicts.
+    checker
+        Asks solvers; its known plans answer most of it.
+    """
+    base = without(problem, list_items(problem)) if conflict.missing else problem
+    unanswered = 0
+    for item in conflict.items:
+        answer = checker.check(without(base, [item]), _ANOTHER_SHARE)
+        if answer.infeasible:
+            return True
+        unanswered += answer.plan is None
+        if unanswered >= _UNANSWERED or (unanswered and checker.ended):
+            break
+    return None if unanswered else False
 
 
 def _notes(

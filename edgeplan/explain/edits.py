@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from edgeplan.explain.amounts import with_amount
+from edgeplan.explain.amounts import TwoWay, as_stated, directions, statement_of, with_amount
 from edgeplan.explain.checks import broken
-from edgeplan.explain.items import Item, Part, Unit, list_items, rule_text
+from edgeplan.explain.items import Item, Part, Unit, list_items, replicas_of, rule_text
 from edgeplan.explain.relaxed import fitted
 from edgeplan.model.evaluate import Violation, evaluate
 from edgeplan.model.plan import Plan
-from edgeplan.model.problem import LayerRule, Link, Privacy, Problem, Stream
+from edgeplan.model.problem import LayerRule, Privacy, Problem, Stream
 from edgeplan.solvers.elastic import Key
 
 DIGITS = 3
@@ -71,7 +71,7 @@ class Edit:
 
 
 def mend(
-    problem: Problem, plan: Plan, fixed: Collection[Key] = ()
+    problem: Problem, plan: Plan, fixed: Collection[Key] = (), two_way: TwoWay = ()
 ) -> tuple[tuple[Edit, ...], Problem] | None:
     """Return the edits that a plan needs and the problem with them.
 
@@ -83,6 +83,8 @@ def mend(
         A plan that can run, whatever it breaks.
     fixed
         Statements that must not give.
+    two_way
+        Links with one statement for both directions: what one of them needs, both get.
 
     Returns
     -------
@@ -96,13 +98,13 @@ def mend(
         evaluation = evaluate(current, fitted(current, plan))
         if evaluation.feasible:
             return tuple(edits.values()), current
-        needed = broken(current, plan)
+        needed = broken_statements(current, plan, two_way)
         if crowded := {k: v for k, v in needed.items() if k[0] in _CROWDED}:
             needed = crowded  # what waits there says little of deadlines until it is mended
         if any(key in fixed for key in needed):
             return None
         for key, violation in needed.items():
-            edit, current = _edit(current, plan, key, violation)
+            edit, current = _edit(current, plan, key, violation, two_way)
             if (earlier := edits.get(edit.place)) is not None:
                 edit = dataclasses.replace(
                     edit, before=earlier.before, text_before=earlier.text_before
@@ -111,18 +113,33 @@ def mend(
     return None
 
 
+def broken_statements(problem: Problem, plan: Plan, two_way: TwoWay) -> dict[Key, Violation | None]:
+    """Return what a plan breaks, as `broken`; of a link's two directions the worse."""
+    found: dict[Key, Violation | None] = {}
+    for key, violation in broken(problem, plan).items():
+        statement = statement_of(key, two_way)
+        other = found.get(statement)
+        if other is None or _value(violation) > _value(other):
+            found[statement] = violation
+    return found
+
+
+def _value(violation: Violation | None) -> float:
+    return math.nan if violation is None or violation.value is None else violation.value
+
+
 def _edit(
-    problem: Problem, plan: Plan, key: Key, violation: Violation | None
+    problem: Problem, plan: Plan, key: Key, violation: Violation | None, two_way: TwoWay
 ) -> tuple[Edit, Problem]:
     """Return one edit, and the problem after it."""
     kind = key[0]
-    value = math.nan if violation is None or violation.value is None else violation.value
+    value = _value(violation)
     if kind in ("memory", "device power"):
         return _device_limit(problem, key, value)
     if kind in ("device capacity", "replicas"):
         return _device_load(problem, key, value)
     if kind == "link capacity":
-        return _link_load(problem, key, value)
+        return _link_load(problem, key, value, two_way)
     if kind in ("power budget", "money budget", "min rate"):
         return _budget(problem, key, value)
     if kind == "contiguous":
@@ -132,10 +149,10 @@ def _edit(
     if kind == "deadline":
         item, after = _item(problem, key), above(value)
         changed = dataclasses.replace(stream, deadline_seconds=after)
-        return _numbered(item, after), _with_stream(problem, changed)
+        return numbered(item, after), _with_stream(problem, changed)
     if kind == "tail deadline":
         item, after = _item(problem, key), above(value)
-        return _numbered(item, after), with_amount(problem, item, after)
+        return numbered(item, after), with_amount(problem, item, after)
     if kind == "privacy":
         return _privacy(problem, plan, stream)
     return _layer_rule(problem, plan, stream, key)
@@ -145,9 +162,20 @@ def _item(problem: Problem, key: Key) -> Item:
     return next(item for item in list_items(problem) if item.key == key)
 
 
-def _numbered(item: Item, after: float) -> Edit:
+def numbered(item: Item, after: float, key: Key | None = None) -> Edit:
+    """Return the edit that gives an item another number.
+
+    Parameters
+    ----------
+    item
+        What changes.
+    after
+        Its new number.
+    key
+        The statement that gives, where that is another than the item.
+    """
     return Edit(
-        key=item.key,
+        key=item.key if key is None else key,
         item=item.item,
         place=item.place,
         before=item.amount,
@@ -170,7 +198,7 @@ def _with_stream(problem: Problem, stream: Stream) -> Problem:
 def _device_limit(problem: Problem, key: Key, value: float) -> tuple[Edit, Problem]:
     item, after = _item(problem, key), above(value)
     field = "memory_bytes" if key[0] == "memory" else "power_budget_watts"
-    return _numbered(item, after), _with_device(problem, str(key[1]), {field: after})
+    return numbered(item, after), _with_device(problem, str(key[1]), {field: after})
 
 
 def _with_device(problem: Problem, name: str, changes: Mapping[str, Any]) -> Problem:
@@ -185,57 +213,53 @@ def _device_load(problem: Problem, key: Key, value: float) -> tuple[Edit, Proble
     item, device = _item(problem, key), problem.device[str(key[1])]
     if value < _FULL:
         cap = _share_above(value)
-        return _numbered(item, cap), _with_device(problem, device.name, {"utilisation_cap": cap})
+        return numbered(item, cap), _with_device(problem, device.name, {"utilisation_cap": cap})
     count = device.replica_range[-1]
     replicas = math.ceil(value * count / device.utilisation_cap * (1 - 1e-9))
     several = device.max_replicas is not None
     field = "max_replicas" if several else "replicas"
-    edit = Edit(
-        key=key,
-        item=f"{'most ' if several else ''}replicas of device '{device.name}'",
-        place=("devices", device.name, "replicas", *(("max",) if several else ())),
-        before=count,
-        after=replicas,
-        unit="count",
-    )
-    return edit, _with_device(problem, device.name, {field: replicas})
+    copies = replicas_of(device)
+    return numbered(copies, replicas, key), _with_device(problem, device.name, {field: replicas})
 
 
-def _link_load(problem: Problem, key: Key, value: float) -> tuple[Edit, Problem]:
+def _link_load(problem: Problem, key: Key, value: float, two_way: TwoWay) -> tuple[Edit, Problem]:
     """Raise a cap on load while that is enough, else the bandwidth, else share it no more."""
-    item = _item(problem, key)
-    index = int(item.place[1])
+    cap = _item(problem, key)
+    index = int(cap.place[1])
     link = problem.links[index]
+    item = as_stated(cap, two_way) or cap
+    meant = directions(item)
+    words = item.item.removeprefix("utilisation cap")
     stated = any(t.transfer_seconds for n in problem.networks for t in n.tensors)
+
+    def changed(**changes: Any) -> Problem:
+        """Return the problem with another link, in both directions where one statement is."""
+        links = tuple(
+            dataclasses.replace(each, **changes) if (each.source, each.target) in meant else each
+            for each in problem.links
+        )
+        return dataclasses.replace(problem, links=links)
+
     if value < _FULL:
-        cap = _share_above(value)
-        return _numbered(item, cap), _with_link(
-            problem, index, dataclasses.replace(link, utilisation_cap=cap)
-        )
+        share = _share_above(value)
+        return numbered(item, share, key), changed(utilisation_cap=share)
     if stated or math.isinf(link.bytes_per_second):
-        edit = Edit(
+        contention = Item(
             key=key,
-            item=f"contention of link '{link.name}'",
+            item=f"contention{words}",
             place=("links", index, "contention"),
-            text_before=link.contention,
-            text_after="none",
+            text=link.contention,
         )
-        return edit, _with_link(problem, index, dataclasses.replace(link, contention="none"))
-    bandwidth = above(link.bytes_per_second * value / link.utilisation_cap)
-    edit = Edit(
+        return _ruled(contention, "none"), changed(contention="none")
+    wide = Item(
         key=key,
-        item=f"bandwidth of link '{link.name}'",
+        item=f"bandwidth{words}",
         place=("links", index, "bandwidth"),
-        before=link.bytes_per_second,
-        after=bandwidth,
+        amount=link.bytes_per_second,
         unit="B/s",
     )
-    return edit, _with_link(problem, index, dataclasses.replace(link, bytes_per_second=bandwidth))
-
-
-def _with_link(problem: Problem, index: int, link: Link) -> Problem:
-    links = tuple(link if i == index else old for i, old in enumerate(problem.links))
-    return dataclasses.replace(problem, links=links)
+    after = above(link.bytes_per_second * value / link.utilisation_cap)
+    return numbered(wide, after), changed(bytes_per_second=after)
 
 
 def _budget(problem: Problem, key: Key, value: float) -> tuple[Edit, Problem]:
@@ -246,7 +270,7 @@ def _budget(problem: Problem, key: Key, value: float) -> tuple[Edit, Problem]:
         "min rate": ("min_rate_per_second", _rate_below(1 / value)),
     }[str(key[0])]
     budgets = dataclasses.replace(problem.budgets, **{field: after})
-    return _numbered(item, after), dataclasses.replace(problem, budgets=budgets)
+    return numbered(item, after), dataclasses.replace(problem, budgets=budgets)
 
 
 def _privacy(problem: Problem, plan: Plan, stream: Stream) -> tuple[Edit, Problem]:

@@ -6,15 +6,17 @@ import dataclasses
 import math
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
+from edgeplan.explain.amounts import TwoWay
 from edgeplan.explain.checks import Checker
-from edgeplan.explain.conflict import Conflict, find_conflict
-from edgeplan.explain.load_repair import find_loaded_repair
+from edgeplan.explain.conflict import Conflict, find_another, find_conflict
+from edgeplan.explain.judged import ESTIMATES, Judged, judged_by
 from edgeplan.explain.needs import Need, find_needs
-from edgeplan.explain.repair import Repair, find_repair
+from edgeplan.explain.repair import find_repair
 from edgeplan.explain.shortfall import Shortage, find_shortage
+from edgeplan.explain.terms import Repair
 from edgeplan.model.certificate import Certificate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
@@ -49,6 +51,9 @@ class Infeasibility:
         Where load is planned for: what each number of the conflict would have to be, alone.
     shortage
         There, too: the busy time that devices and links of the conflict lack.
+    judged
+        Where requests wait: by key of a deadline of the conflict, what the evaluator holds
+        against it (see `edgeplan.explain.judged`).
     stop
         What ended the work early; ``COMPLETED`` where nothing did.
     seconds
@@ -64,6 +69,12 @@ class Infeasibility:
     seconds: float
     needs: tuple[Need, ...] = ()
     shortage: Shortage = _ENOUGH
+    judged: Mapping[Key, Judged] = field(default_factory=dict)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether it rests on estimates that there is no plan: one may do when it runs."""
+        return not ESTIMATES.isdisjoint(self.judged.values())
 
     @property
     def complete(self) -> bool:
@@ -87,6 +98,7 @@ def explain_infeasible(
     *,
     certificate: Certificate | None = None,
     fixed: Collection[Key] = (),
+    two_way: TwoWay = (),
     time_limit: float | None = None,
     stop: threading.Event | None = None,
     threads: int = 1,
@@ -104,6 +116,9 @@ def explain_infeasible(
         is the first question.
     fixed
         Keys of the statements that a repair must leave alone.
+    two_way
+        Links, as (source, target), that the instance file states once for both directions:
+        what one direction needs is told as a change of both.
     time_limit
         Seconds, ``None`` for no limit. When they are over, what is known by then is returned.
     stop
@@ -173,42 +188,40 @@ def explain_infeasible(
             conflict.items,
             asking,
             certificate=certificate,
+            two_way=two_way,
             on_progress=on_progress,
         )
         shortage = find_shortage(problem, conflict.items, filtering.capacity)
+    if conflict.irreducible:
+        # A need found for the conflict by itself only has told already that there is another.
+        another = not all(need.whole for need in needs) or find_another(
+            problem, conflict, filtering
+        )
+        conflict = dataclasses.replace(conflict, another=another)
+    judged = {} if conflict.missing else judged_by(problem, conflict.items, filtering)
     if on_progress is not None:
         on_progress("looking for the cheapest repair")
-    if problem.load_features:
-        found = find_loaded_repair(
-            problem,
-            missing=conflict.missing,
-            needs=needs,
-            shortage=shortage,
-            capacity=filtering.capacity,
-            known=filtering.known,
-            fixed=fixed,
-            time_limit=_left(ends),
-            stop=stop,
-            threads=threads,
-            seed=seed,
-        )
-    else:
-        found = find_repair(
-            problem,
-            missing=conflict.missing,
-            conflict=conflict.items,
-            fixed=fixed,
-            time_limit=_left(ends),
-            stop=stop,
-            threads=threads,
-            seed=seed,
-        )
+    found = find_repair(
+        problem,
+        missing=conflict.missing,
+        conflict=conflict.items,
+        needs=needs,
+        shortage=shortage,
+        capacity=filtering.capacity,
+        known=filtering.known,
+        fixed=fixed,
+        two_way=two_way,
+        time_limit=_left(ends),
+        stop=stop,
+        threads=threads,
+        seed=seed,
+    )
     ended = found.stop
     if ended is Stop.COMPLETED and not conflict.irreducible:
         interrupted = stop is not None and stop.is_set()
         ended = Stop.INTERRUPTED if interrupted else Stop.TIME_LIMIT
     told = result(True, conflict=conflict, repair=found.repair, message=found.message, ended=ended)
-    return dataclasses.replace(told, needs=needs, shortage=shortage)
+    return dataclasses.replace(told, needs=needs, shortage=shortage, judged=judged)
 
 
 def _left(ends: float) -> float | None:

@@ -130,14 +130,7 @@ def _items(problem: Problem) -> Iterator[Item]:
             )
     if asks_of_load(problem):
         for device in problem.devices:
-            several = device.max_replicas is not None
-            yield Item(
-                key=("replicas", device.name),
-                item=f"{'most ' if several else ''}replicas of device '{device.name}'",
-                place=("devices", device.name, "replicas", *(("max",) if several else ())),
-                amount=device.replica_range[-1],
-                unit="count",
-            )
+            yield replicas_of(device)
     if problem.contiguous:
         yield Item(
             key=("contiguous",), item="contiguous routes", place=("contiguous",), text="true"
@@ -183,6 +176,18 @@ def _items(problem: Problem) -> Iterator[Item]:
                 amount=tail.seconds,
                 unit="s",
             )
+
+
+def replicas_of(device: Device) -> Item:
+    """Return the number of replicas of a device, or the most that a plan may choose."""
+    several = device.max_replicas is not None
+    return Item(
+        key=("replicas", device.name),
+        item=f"{'most ' if several else ''}replicas of device '{device.name}'",
+        place=("devices", device.name, "replicas", *(("max",) if several else ())),
+        amount=device.replica_range[-1],
+        unit="count",
+    )
 
 
 def asks_of_load(problem: Problem) -> bool:

@@ -10,33 +10,24 @@ the cheapest there is.
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from edgeplan.explain.amounts import bandwidths, with_amount
+from edgeplan.explain.amounts import bandwidths, directions, statement_of, with_amount
 from edgeplan.explain.capacity import Capacity
 from edgeplan.explain.checks import broken, build_seconds
-from edgeplan.explain.edits import Edit, mend
-from edgeplan.explain.items import Item, list_items, list_missing
+from edgeplan.explain.edits import Edit, numbered
+from edgeplan.explain.items import Item, list_items
 from edgeplan.explain.needs import Need
 from edgeplan.explain.plans import find_binding
 from edgeplan.explain.relaxed import deadline_keys, fitted, unloaded
-from edgeplan.explain.repair import (
-    Repair,
-    RepairResult,
-    added_edits,
-    needed_items,
-    prices,
-    without_implied,
-)
 from edgeplan.explain.shortfall import Shortage
+from edgeplan.explain.terms import RepairResult, Terms, priced, without_implied
 from edgeplan.explain.without import without
 from edgeplan.model.errors import InputError
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Problem
-from edgeplan.solvers.elastic import Elastic, ElasticResult, Key
+from edgeplan.solvers.elastic import ElasticResult, Key
 from edgeplan.solvers.result import Stop
 
 _BUILD_SHARE = 0.5
@@ -54,17 +45,12 @@ _CROWDED = frozenset({"device capacity", "link capacity", "replicas"})
 
 def find_loaded_repair(
     problem: Problem,
+    terms: Terms,
     *,
-    missing: bool = False,
     needs: Sequence[Need] = (),
     shortage: Shortage | None = None,
     capacity: Capacity | None = None,
     known: Sequence[Plan] = (),
-    fixed: Collection[Key] = (),
-    time_limit: float | None = None,
-    stop: threading.Event | None = None,
-    threads: int = 1,
-    seed: int = 0,
 ) -> RepairResult:
     """Find a cheap repair of a problem of load that has no plan.
 
@@ -72,8 +58,8 @@ def find_loaded_repair(
     ----------
     problem
         The problem.
-    missing
-        Whether links and times that are missing may be added.
+    terms
+        What may give. Rates never give here: `needs` tells of them.
     needs
         What single numbers would have to be.
     shortage
@@ -82,45 +68,27 @@ def find_loaded_repair(
         What routes ask for: finds plans for the problem in which it is not missing.
     known
         Plans that can run, whatever they break.
-    fixed
-        Statements that must not give. Rates never give here: `needs` tells of them.
-    time_limit, stop, threads, seed
-        Of the elastic program.
 
     Returns
     -------
     RepairResult
         Its bound holds for every repair by limits and rules.
     """
-    ends = math.inf if time_limit is None else time.monotonic() + time_limit
-    lacking = list_missing(problem) if missing else ()
-    given = prices((*list_items(problem), *lacking), fixed)
-    if time_limit is not None and build_seconds(problem) > time_limit * _BUILD_SHARE:
-        found = _NOTHING
-    else:
-        found = _elastic(problem, lacking, given, fixed, time_limit, stop, threads, seed)
-    repairs = [*_by_needs(problem, needs, fixed)]
-    plans = list(_relieved(problem, shortage or Shortage(), capacity or Capacity()))
+    left = terms.seconds_left
+    slow = left is not None and build_seconds(problem) > left * _BUILD_SHARE
+    found = _NOTHING if slow else _elastic(problem, terms)
+    repairs = [*_by_needs(problem, needs, terms)]
+    plans = list(_relieved(problem, shortage or Shortage(), capacity or Capacity(), terms))
     plans += [plan for plan in (found.plan,) if plan is not None]
     plans += reversed(known[-_PLANS:])
-    for repair_ in _by_plans(problem, plans, lacking, given, fixed):
+    for repair_ in _by_plans(problem, plans, terms):
         repairs.append(repair_)
-        if time.monotonic() > ends or (stop is not None and stop.is_set()):
+        if terms.ended:
             break
     if not repairs:
-        if found.infeasible:
-            told = "what must not give leaves no plan" if fixed else found.message
-            return RepairResult(repair=None, stop=found.stop, message=told)
-        return RepairResult(repair=None, stop=found.stop, message="no repair was found")
+        return terms.nothing(found, "no repair was found")
     price, edits, changed, plan = min(repairs, key=lambda r: (r[0], len(r[1])))
-    repair = Repair(
-        edits=edits,
-        price=price,
-        bound=found.bound,
-        plan=plan,
-        problem=changed,
-        evaluation=evaluate(changed, plan),
-    )
+    repair = priced(edits, price, found.bound, changed, plan)
     return RepairResult(repair=repair, stop=Stop.COMPLETED)
 
 
@@ -131,46 +99,43 @@ Found = tuple[float, tuple[Edit, ...], Problem, Plan]
 """Price, edits, the problem with them, and a plan for it."""
 
 
-def _relieved(problem: Problem, shortage: Shortage, capacity: Capacity) -> Iterator[Plan]:
+def _relieved(
+    problem: Problem, shortage: Shortage, capacity: Capacity, terms: Terms
+) -> Iterator[Plan]:
     """Yield plans for the problem with what is missing, and with more than that."""
     for spare in _SPARE:
-        changed = problem
+        wanted: dict[Key, tuple[Item, float]] = {}
         for short in shortage.places:
-            more = short.needed / short.given * spare
-            kind, *names = short.item.key
-            if kind == "device capacity":
-                item = _same(list_items(problem), ("replicas", *names))
-            else:
-                item = _same(bandwidths(problem), ("bandwidth", *names))
+            item = _giving(problem, short.item, terms)
             if item is None or item.amount is None:
                 continue
-            value = item.amount * more
-            try:
-                changed = with_amount(
-                    changed, item, math.ceil(value) if item.unit == "count" else value
-                )
-            except InputError:  # more than a problem may state
-                return
+            value = item.amount * short.needed / short.given * spare
+            value = math.ceil(value) if item.unit == "count" else value
+            # Of a link's two directions the one that lacks more.
+            wanted[item.key] = item, max(value, wanted.get(item.key, (item, value))[1])
+        changed = problem
+        try:
+            for item, value in wanted.values():
+                changed = with_amount(changed, item, value)
+        except InputError:  # more than a problem may state
+            return
         load = capacity.find(changed)
         if load is not None and load.plan is not None:
             yield load.plan
 
 
-def _same(items: Iterable[Item], key: Key) -> Item | None:
-    return next((item for item in items if item.key == key), None)
+def _giving(problem: Problem, cap: Item, terms: Terms) -> Item | None:
+    """Return the number that gives where a device or link has too much to do."""
+    if cap.kind == "device capacity":
+        return next((i for i in list_items(problem) if i.key == ("replicas", cap.key[1])), None)
+    (ends,) = directions(cap)
+    wide = bandwidths(problem, terms.two_way)
+    return next((item for item in wide if ends in directions(item)), None)
 
 
-def _elastic(
-    problem: Problem,
-    lacking: Sequence[Item],
-    given: Mapping[Key, float],
-    fixed: Collection[Key],
-    time_limit: float | None,
-    stop: threading.Event | None,
-    threads: int,
-    seed: int,
-) -> ElasticResult:
+def _elastic(problem: Problem, terms: Terms) -> ElasticResult:
     """Ask the elastic program about the problem in which nobody waits."""
+    given = terms.prices
     stated: dict[Key, float] = {
         key: price for key, price in given.items() if key[0] not in ("rate", "replicas")
     }
@@ -183,17 +148,18 @@ def _elastic(
         # One limit on the mean stands for all deadlines; those that are fixed for all where
         # there are any, since what stands for two of which one may give must give as well.
         keys = deadline_keys(problem, stream)
-        firm = [key for key in keys if key in fixed]
+        firm = [key for key in keys if key in terms.fixed]
         kept.update(firm or keys)
         price = math.inf if firm else min((given[key] for key in keys), default=math.inf)
         stated["deadline", stream.name] = price
     easier = unloaded(without_implied(problem), kept)
-    opened = unloaded(without_implied(without(problem, lacking)), kept) if lacking else easier
-    elastic = Elastic(prices=stated, time_limit=time_limit, threads=threads, seed=seed)
-    return elastic.solve(easier, opened=opened, stop=stop)
+    opened = easier
+    if terms.lacking:
+        opened = unloaded(without_implied(without(problem, terms.lacking)), kept)
+    return terms.elastic(easier, opened, stated)
 
 
-def _by_needs(problem: Problem, needs: Sequence[Need], fixed: Collection[Key]) -> Iterator[Found]:
+def _by_needs(problem: Problem, needs: Sequence[Need], terms: Terms) -> Iterator[Found]:
     """Yield the repairs in which one number gives."""
     for need in needs:
         item = need.item
@@ -201,30 +167,19 @@ def _by_needs(problem: Problem, needs: Sequence[Need], fixed: Collection[Key]) -
             continue
         if not need.whole:
             continue
-        statement = ("link capacity", *item.key[1:]) if item.kind == "bandwidth" else item.key
-        if statement in fixed:
+        statement = item.key
+        if item.kind == "bandwidth":
+            statement = ("link capacity", *directions(item)[0])
+        if statement in terms.fixed:
             continue
         assert need.problem is not None
         assert need.plan is not None
         more, less = sorted((need.enough, item.amount), reverse=True)
-        edit = Edit(
-            key=statement,
-            item=item.item,
-            place=item.place,
-            before=item.amount,
-            after=need.enough,
-            unit=item.unit,
-        )
+        edit = numbered(item, need.enough, statement)
         yield more / less - 1, (edit,), need.problem, need.plan
 
 
-def _by_plans(
-    problem: Problem,
-    plans: Sequence[Plan],
-    lacking: Sequence[Item],
-    given: Mapping[Key, float],
-    fixed: Collection[Key],
-) -> Iterator[Found]:
+def _by_plans(problem: Problem, plans: Sequence[Plan], terms: Terms) -> Iterator[Found]:
     """Yield what plans need to be feasible."""
     seen = set()
     for plan in plans:
@@ -232,26 +187,24 @@ def _by_plans(
         if routes in seen:
             continue
         seen.add(routes)
-        needed = needed_items(problem, plan, lacking)
-        base = without(problem, needed) if needed else problem
+        base, added, more = terms.added(problem, plan)
         if not math.isfinite(evaluate(without(base, list_items(base)), _bare(plan)).objective):
             continue
-        mended = mend(base, plan, fixed)
+        mended = terms.mend(base, plan)
         if mended is None:
             continue
         edits, changed = mended
         fit = fitted(changed, plan)
-        price = _price(base, edits, changed, fit, given)
-        price += math.fsum(given[item.key] for item in needed)
-        yield price, (*added_edits(needed), *edits), changed, fit
-        if not needed and len(seen) <= _BY_REPLICAS:
-            more = _by_replicas(problem, changed, fit, fixed)
-            if more is not None:
-                yield _price(problem, more[0], more[1], more[2], given), *more
+        price = _price(base, edits, changed, fit, terms) + more
+        yield price, (*added, *edits), changed, fit
+        if not added and len(seen) <= _BY_REPLICAS:
+            by_replicas = _by_replicas(problem, changed, fit, terms)
+            if by_replicas is not None:
+                yield _price(problem, *by_replicas, terms), *by_replicas
 
 
 def _by_replicas(
-    problem: Problem, mended: Problem, plan: Plan, fixed: Collection[Key]
+    problem: Problem, mended: Problem, plan: Plan, terms: Terms
 ) -> tuple[tuple[Edit, ...], Problem, Plan] | None:
     """Return what a plan needs where replicas, and no deadlines, give for it; ``None`` for none.
 
@@ -262,7 +215,7 @@ def _by_replicas(
     items = [
         item
         for item in list_items(problem)
-        if item.kind == "replicas" and item.key not in fixed and item.key[1] in used
+        if item.kind == "replicas" and item.key not in terms.fixed and item.key[1] in used
     ]
     timed = ("deadline", "tail deadline")
     late = [key for key in broken(problem, plan) if key[0] in timed]
@@ -297,16 +250,7 @@ def _by_replicas(
     changed = with_counts(counts)
     assert changed is not None
     edits = tuple(
-        Edit(
-            key=item.key,
-            item=item.item,
-            place=item.place,
-            before=item.amount,
-            after=counts[item.key],
-            unit=item.unit,
-        )
-        for item in items
-        if counts[item.key] != item.amount
+        numbered(item, counts[item.key]) for item in items if counts[item.key] != item.amount
     )
     return edits, changed, fitted(changed, plan)
 
@@ -316,17 +260,14 @@ def _bare(plan: Plan) -> Plan:
 
 
 def _price(
-    problem: Problem,
-    edits: Sequence[Edit],
-    changed: Problem,
-    plan: Plan,
-    given: Mapping[Key, float],
+    problem: Problem, edits: Sequence[Edit], changed: Problem, plan: Plan, terms: Terms
 ) -> float:
     """Return the price of edits, before numbers are rounded; replicas are whole."""
     used = {b.item.key: b.used for b in find_binding(changed, evaluate(changed, plan))}
-    before = {
-        b.item.key: b for b in find_binding(problem, evaluate(problem, fitted(problem, plan)))
-    }
+    before: dict[Key, float] = {}
+    for b in find_binding(problem, evaluate(problem, fitted(problem, plan))):
+        key = statement_of(b.item.key, terms.two_way)
+        before[key] = max(b.share, before.get(key, 0.0))
     total = 0.0
     for edit in edits:
         excess = 1.0
@@ -335,10 +276,10 @@ def _price(
             assert edit.after
             excess = edit.after / edit.before - 1
         elif edit.key[0] in _CROWDED:
-            excess = max(0.0, before[edit.key].share - 1)
+            excess = max(0.0, before[edit.key] - 1)
         elif edit.before is not None:
             value = used[edit.key]
             rate = edit.key[0] == "min rate"
             excess = max(0.0, edit.before / value - 1 if rate else value / edit.before - 1)
-        total += given[edit.key] * excess
+        total += terms.prices[edit.key] * excess
     return total

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgeplan.explain.amounts import bandwidths, with_amount
+from edgeplan.explain.amounts import TwoWay, bandwidths, directions, with_amount
 from edgeplan.explain.checks import Checker
 from edgeplan.explain.edits import DIGITS, above, below
 from edgeplan.explain.items import Item, list_items
@@ -88,6 +88,7 @@ def find_needs(
     checker: Checker,
     *,
     certificate: Certificate | None = None,
+    two_way: TwoWay = (),
     on_progress: Callable[[str], None] | None = None,
 ) -> tuple[Need, ...]:
     """Find what each number of a conflict would have to be, alone.
@@ -102,11 +103,13 @@ def find_needs(
         Asks solvers; knows when to stop.
     certificate
         On what it stands that the problem has no plan.
+    two_way
+        Links with one bandwidth for both directions.
     on_progress
         Told in words how far it is.
     """
     found = []
-    for item in list(_numbers(problem, conflict))[:_MOST]:
+    for item in list(_numbers(problem, conflict, two_way))[:_MOST]:
         if on_progress is not None:
             on_progress(f"by how much: {item.item}")
         need = _Ends(problem, item, checker, certificate).find()
@@ -123,14 +126,18 @@ def same_item(problem: Problem, item: Item) -> Item:
     return next((other for other in list_items(problem) if other.item == item.item), item)
 
 
-def _numbers(problem: Problem, conflict: Iterable[Item]) -> Iterator[Item]:
+def _numbers(problem: Problem, conflict: Iterable[Item], two_way: TwoWay) -> Iterator[Item]:
     """Yield the numbers that may give: those a user has thought about most first."""
     items = [item for item in conflict if item.amount is not None]
-    links = {item.key: item for item in bandwidths(problem)}
+    links: dict[tuple[str, str], Item | None] = {
+        ends: item for item in bandwidths(problem, two_way) for ends in directions(item)
+    }
     for item in reversed(items):
         if item.kind == "link capacity":
-            if (wide := links.get(("bandwidth", *item.key[1:]))) is not None:
+            (ends,) = directions(item)
+            if (wide := links.get(ends)) is not None:
                 yield wide
+                links |= dict.fromkeys(directions(wide))  # it stands for both of them
         elif item.kind != "rate":
             yield item
     rates = [item for item in items if item.kind == "rate"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from edgeplan.explain.amounts import TwoWay
 from edgeplan.explain.items import Item, list_items
 from edgeplan.explain.worth import WorthResult, find_worth
 from edgeplan.model.evaluate import RELATIVE_TOLERANCE, Evaluation, Violation, evaluate
@@ -152,6 +153,7 @@ def explain_plan(
     plan: Plan,
     *,
     step: float = 0.1,
+    two_way: TwoWay = (),
     time_limit: float | None = None,
     stop: threading.Event | None = None,
     threads: int = 1,
@@ -168,6 +170,8 @@ def explain_plan(
         The plan; it may break limits.
     step
         By what share a limit is raised to find its worth.
+    two_way
+        Links that the instance file states once for both directions.
     time_limit
         Seconds for all, ``None`` for no limit; what is not done by then is left out.
     stop
@@ -187,12 +191,12 @@ def explain_plan(
     reasons = tuple(_reasons(problem, plan, evaluation.objective))
     binding = tuple(find_binding(problem, evaluation))
     left = None if time_limit is None else max(0.0, time_limit - (time.monotonic() - began))
-    order = {b.item.key: index for index, b in enumerate(binding)}
     worth = find_worth(
         problem,
         plan,
-        order=order,
+        shares={b.item.key: b.share for b in binding},
         step=step,
+        two_way=two_way,
         time_limit=left,
         stop=stop,
         threads=threads,

@@ -3,6 +3,11 @@
 Prices of a mixed-integer program are no duals: one more byte is worth nothing until a whole layer
 fits. So each limit is raised by a stated step, one at a time, and the problem is solved again to
 its optimum; the difference between two proved (or claimed) optima is what the step is worth.
+
+Most limits are worth nothing. Where several are raised together and the optimum stays what it was,
+each of them alone is worth nothing, too: to raise a limit takes away no plan and makes none dearer.
+So limits that the plan is far from are raised by kind first, and halves of a kind only where it
+gains. (A fixed number of replicas is no limit in this sense: one more is paid for.)
 """
 
 from __future__ import annotations
@@ -10,10 +15,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeplan.explain.amounts import bandwidths, with_amount
+from edgeplan.explain.amounts import TwoWay, as_stated, bandwidths, directions, with_amount
 from edgeplan.explain.checks import solver_for
 from edgeplan.explain.items import Item, list_items
 from edgeplan.model.evaluate import evaluate
@@ -30,8 +35,8 @@ GAP = 1e-6
 LOADED_GAP = 1e-4
 """The same where requests wait, since levels of waiting are refined step by step."""
 
-_MOST = 40
-"""Most limits that are raised; the least used are left out."""
+_FULL = 0.99
+"""Limits of which a plan uses so much are raised one by one, before the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +50,8 @@ class Worth:
     raised
         What it was raised to (a minimum rate: lowered to), in the item's unit.
     objective
-        The optimum then.
+        The optimum then; where it was raised with others and that gained nothing, the optimum
+        as the problem stands.
     gain
         How much less than the optimum as the problem stands; 0 within the gap.
     """
@@ -97,8 +103,9 @@ def find_worth(
     problem: Problem,
     plan: Plan,
     *,
-    order: Mapping[Key, int],
+    shares: Mapping[Key, float],
     step: float = 0.1,
+    two_way: TwoWay = (),
     time_limit: float | None = None,
     stop: threading.Event | None = None,
     threads: int = 1,
@@ -113,11 +120,13 @@ def find_worth(
         The problem.
     plan
         A plan to begin from.
-    order
-        By key of a limit, when its turn comes: the most used first.
+    shares
+        By key of a limit, how much of it the plan uses: those used most come first.
     step
         Share of a limit by which it is raised; a utilisation cap at most to nearly 1, a number
         of replicas by at least one.
+    two_way
+        Links with one bandwidth for both directions: it is raised for both.
     time_limit
         Seconds for all, ``None`` for no limit.
     stop
@@ -128,8 +137,8 @@ def find_worth(
         Told in words how far it is.
     """
     ends = math.inf if time_limit is None else time.monotonic() + time_limit
-    steps = sorted(_raised(problem, step), key=lambda s: order.get(s[0].key, len(order)))
-    every = [item for item, _, _ in steps]
+    steps = sorted(_raised(problem, step, two_way), key=lambda s: -_share(shares, s[0]))
+    every = [item for item, _ in steps]
     gap = LOADED_GAP if problem.load_features else GAP
     start = plan if evaluate(problem, plan).feasible else None
 
@@ -173,23 +182,31 @@ def find_worth(
     start = now.plan
     found: list[Worth] = []
     left_out: list[Item] = []
-    for number, (item, raised, changed) in enumerate(steps):
+    groups = _groups(problem, steps, shares)
+    while groups:
+        group = groups.pop()
+        told = len(found) + len(left_out)
         if on_progress is not None:
-            on_progress(f"solving again with {item.item} raised ({number + 1} of {len(steps)})")
-        result = solve(changed) if number < _MOST else None
+            words = group[0][0].item if len(group) == 1 else f"{len(group)} limits"
+            on_progress(f"solving again with {words} raised ({told + 1} of {len(steps)})")
+        changed = problem
+        for item, raised in group:
+            changed = with_amount(changed, item, raised)
+        result = solve(changed)
         if result is None or result.plan is None:
-            left_out.append(item)
+            left_out += [item for item, _ in group]
             continue
         objective = evaluate(changed, result.plan).objective
         gain = optimum - objective
-        found.append(
-            Worth(
-                item=item,
-                raised=raised,
-                objective=objective,
-                gain=gain if gain > 2 * gap * abs(optimum) else 0.0,
-            )
-        )
+        if len(group) > 1 and gain > 2 * gap * abs(optimum):
+            middle = len(group) // 2
+            groups += [group[middle:], group[:middle]]
+        elif len(group) > 1:
+            found += [Worth(item=i, raised=r, objective=optimum, gain=0.0) for i, r in group]
+        else:
+            ((item, raised),) = group
+            gain = gain if gain > 2 * gap * abs(optimum) else 0.0
+            found.append(Worth(item=item, raised=raised, objective=objective, gain=gain))
     certificate = now.certificate
     stands = "" if certificate is None else f", {certificate.basis}"
     return WorthResult(
@@ -200,10 +217,39 @@ def find_worth(
     )
 
 
-def _raised(problem: Problem, step: float) -> Iterator[tuple[Item, float, Problem]]:
-    """Yield each number that may be raised: the item, its new value, the problem with it."""
-    for item in list_items(problem):
-        if item.amount is None or item.kind == "rate":
+_Step = tuple[Item, float]
+"""A number that may be raised, and its new value."""
+
+
+def _groups(
+    problem: Problem, steps: Sequence[_Step], shares: Mapping[Key, float]
+) -> list[Sequence[_Step]]:
+    """Return which limits are raised together, those whose turn is first at the end."""
+    alone: list[Sequence[_Step]] = []
+    kinds: dict[str, list[_Step]] = {}
+    for step in steps:
+        item = step[0]
+        paid = item.kind == "replicas" and problem.device[str(item.key[1])].max_replicas is None
+        felt = 0.0 if item.kind == "bandwidth" else _FULL  # a faster link saves at once
+        if paid or _share(shares, item) > felt:
+            alone.append([step])
+        else:
+            kinds.setdefault(item.kind, []).append(step)
+    return [*alone, *kinds.values()][::-1]
+
+
+def _share(shares: Mapping[Key, float], item: Item) -> float:
+    """Return how much of a limit is used; of a bandwidth, how much of its link's cap on load."""
+    if item.kind not in ("bandwidth", "link capacity"):
+        return shares.get(item.key, 0.0)
+    return max(shares.get(("link capacity", *ends), 0.0) for ends in directions(item))
+
+
+def _raised(problem: Problem, step: float, two_way: TwoWay) -> Iterator[_Step]:
+    """Yield each number that may be raised, with its new value."""
+    for limit in list_items(problem):
+        item = as_stated(limit, two_way) if limit.kind == "link capacity" else limit
+        if item is None or item.amount is None or item.kind == "rate":
             continue
         more = _tidy(item.amount * (1 + step))
         if item.unit == "count":
@@ -214,11 +260,10 @@ def _raised(problem: Problem, step: float) -> Iterator[tuple[Item, float, Proble
             more = min(more, (1 + item.amount) / 2 if more >= 1 else more)
         if item.kind == "min rate":
             more = _tidy(item.amount / (1 + step))
-        yield item, more, with_amount(problem, item, more)
-    for item in bandwidths(problem):
+        yield item, more
+    for item in bandwidths(problem, two_way):
         assert item.amount is not None
-        more = _tidy(item.amount * (1 + step))
-        yield item, more, with_amount(problem, item, more)
+        yield item, _tidy(item.amount * (1 + step))
 
 
 def _tidy(value: float) -> float:

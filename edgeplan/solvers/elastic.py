@@ -24,7 +24,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgeplan.model.errors import InputError, SolverError
@@ -98,6 +98,9 @@ class Elastic:
         Relative gap at which a repair counts as the cheapest.
     threads, seed
         Of HiGHS.
+    same
+        Of limits that are one statement, all but one by key: the key of that one, which gives
+        for all of them at its price.
     """
 
     prices: Mapping[Key, float]
@@ -105,6 +108,7 @@ class Elastic:
     gap: float = 1e-6
     threads: int = 1
     seed: int = 0
+    same: Mapping[Key, Key] = field(default_factory=dict)
 
     def solve(
         self,
@@ -198,7 +202,7 @@ class Elastic:
         add_variables(model, sets)
         if sets.obstacles:
             return Formulation(model, program, sets.obstacles)
-        price: dict[Key, float] = {k: p for k, p in self.prices.items() if math.isfinite(p)}
+        price = {k: p for k, p in self.prices.items() if math.isfinite(p) and k not in self.same}
         model.excess = pyo.Var(
             [_name(key) for key in price if key[0] in LIMITS.values()],
             domain=pyo.NonNegativeReals,
@@ -215,7 +219,8 @@ class Elastic:
                 row = EQUATIONS[name].rule(program, *index)
                 if isinstance(row, bool):  # no variable is left in it
                     return pyo.Constraint.Feasible if row else pyo.Constraint.Infeasible
-                if (key := _limit(name, index)) in price:
+                key = _limit(name, index)
+                if (key := self.same.get(key, key)) in price:
                     body, limit = row.args
                     return body - model.excess[_name(key)] <= limit
                 if name == "forwarded":

@@ -184,10 +184,11 @@ def test_a_plan_is_explained(tmp_path):
     assert board["forbidden"]["more"] == pytest.approx(-0.009)
     assert server["device"] == "server"
     worth = {entry["where"]: entry for entry in document["worth"]}
-    # 8 ms for the tensor at 10 Mbit/s, 1/11 of it less at 11 Mbit/s.
-    assert worth["links[0].bandwidth"]["gain"] > 0
+    # 8 ms for the tensor and 0.8 ms for the result at 10 Mbit/s, 1/11 of them less at 11 Mbit/s.
+    assert len(worth) == len(document["worth"])
     assert worth["links[0].bandwidth"]["to"] == "11 Mbit/s"
-    assert max(w["gain"] for w in document["worth"]) == pytest.approx(0.008 / 11)
+    assert worth["links[0].bandwidth"]["gain"] == pytest.approx(0.0088 / 11)
+    assert max(w["gain"] for w in document["worth"]) == worth["links[0].bandwidth"]["gain"]
     assert document["left_out"] == []
     assert document["basis"].startswith("re-solved by")
     assert {b["binds"] for b in document["binding"]} == {"no"}
@@ -300,3 +301,105 @@ def test_a_plan_under_load_is_explained_from_its_file(tmp_path):
     assert "devices.site-1.replicas.max" in binding
     assert document["optimum"] is not None
     assert "Why there" in invoke("explain", instance, plan).stdout
+
+
+def test_a_second_conflict_is_told_and_no_plan_is_promised_that_there_is_not(tmp_path):
+    from tests.explain.test_loaded import sites
+
+    path = tmp_path / "two.yaml"
+    write_instance(sites(118, 118), path)
+    assert invoke_json("explain", path)["another_conflict"] is True
+    text = " ".join(invoke("explain", path).stdout.split())
+    assert "there is another conflict as well" in text
+    assert "Without any one of them there is a plan" not in text
+    write_instance(sites(118, 20), path)
+    assert invoke_json("explain", path)["another_conflict"] is False
+    text = " ".join(invoke("explain", path).stdout.split())
+    assert "Without any one of them there is a plan. " in text
+    assert "another conflict" not in text
+
+
+TAILED = """
+format: edgeplan-instance
+version: 1
+name: tailed
+networks:
+  net:
+    layers: [{name: a}]
+    tensors: [{name: x, size: 1 kB, consumers: a}, {name: y, size: 1 kB, producer: a, output: true}]
+    costs: {board: {times: 10 ms}}
+devices:
+  board: {replicas: 2}
+streams:
+  - {name: early, network: net, origin: board, rate: 1 /h}
+  - name: cam
+    network: net
+    origin: board
+    rate: 20 /s
+    deadline:
+      p99.0: 2 s
+      mean: 5 ms
+waiting: mg1
+objective: {latency: 1}
+"""
+
+
+def test_deadlines_by_statistic_are_told_and_kept_where_the_file_has_them(tmp_path):
+    path = tmp_path / "tailed.yaml"
+    path.write_text(TAILED)
+    lines = path.read_text().splitlines()
+    document = invoke_json("explain", path)
+    (item,) = document["conflict"]
+    assert item["where"] == "streams[1].deadline.mean"
+    assert lines[item["line"] - 1].strip() == "mean: 5 ms"
+    (edit,) = document["repair"]
+    assert edit["where"] == "streams[1].deadline.mean"
+    places = FilePlaces.read(path)
+    tail = ("streams", "cam", "deadline", "p99")
+    assert places.where(tail) == "streams[1].deadline.p99.0"
+    assert lines[places.line(tail) - 1].strip() == "p99.0: 2 s"
+    for place in ("streams[1].deadline.mean", "streams[1].deadline", "streams[1]"):
+        assert invoke_json("explain", path, "--keep", place)["repair"] == []
+    assert invoke_json("explain", path, "--keep", "streams[1].deadline.p99.0")["repair"]
+    assert invoke("explain", path, "--keep", "streams[1].dead").exit_code == 2
+
+
+def test_that_percentiles_are_estimates_is_said_wherever_infeasible_is(tmp_path):
+    from tests.explain.test_loaded import sites
+
+    path = tmp_path / "estimated.yaml"
+    write_instance(sites(130, cloud=True, tail=0.056, bandwidth=8e6), path)
+    for command, code in (("explain", 0), ("solve", 3)):
+        document = invoke_json(command, path, code=code)
+        assert document["rests_on_estimates"] is True
+        assert "estimated" in [item["judged_by"] for item in document["conflict"]]
+        text = " ".join(invoke(command, path).stdout.split())
+        assert text.count("; of estimates, not of bounds") == (1 if command == "explain" else 2)
+        assert "p95 deadline of stream 'cam-1': an estimate of the percentile" in text
+    write_instance(sites(70, replicas=3, tail=0.05), path)
+    assert invoke_json("explain", path)["rests_on_estimates"] is False
+    text = " ".join(invoke("explain", path).stdout.split())
+    assert "of estimates" not in text
+    assert "an upper bound on the percentile (safe)" in text
+
+
+def test_a_link_that_goes_both_ways_is_mended_as_the_one_entry_that_it_is(tmp_path):
+    path = tmp_path / "both.yaml"
+    text = TWO_TIERS.replace("DEADLINE", "1 h").replace("rate: 2 /s", "rate: 30 /s")
+    text = text.replace("size: 1 kB, producer: b", "size: 8 kB, producer: b")
+    text = text.replace("      board: {times: 10 40 ms}\n", "").replace(
+        "{zones: home}", "{zones: [home, away]}"
+    )
+    text = text.replace("size: 100 kB, consumers", "size: 10 kB, consumers")
+    path.write_text(text.replace("bandwidth: 10 Mbit/s", "bandwidth: 1 Mbit/s"))
+    document = invoke_json("explain", path)
+    (edit,) = document["repair"]
+    assert edit["where"] == "links[0].bandwidth"
+    assert edit["item"] == "bandwidth of link 'board->server', both ways"
+    assert document["complete"]
+    assert "both ways" in " ".join(invoke("explain", path).stdout.split())
+    (solved,) = invoke_json("solve", path, code=3)["repair"]
+    assert solved == edit
+    # What it says can be typed into the file.
+    path.write_text(text.replace("bandwidth: 10 Mbit/s", f"bandwidth: {edit['to']}"))
+    assert invoke_json("explain", path)["infeasible"] is False

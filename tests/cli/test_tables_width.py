@@ -198,3 +198,26 @@ def test_an_unsupported_solver_is_told_line_by_line(starter):
         assert result.exit_code == 2
         assert result.stderr.count("use the solver 'highs'") == 1
         assert max(map(len, result.stderr.splitlines())) < 300
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+@pytest.mark.parametrize("rates", [(118, 20), (118, 118)])
+def test_what_would_be_enough_can_be_read(width, rates, tmp_path, monkeypatch):
+    from edgeplan.instances.write import write_instance
+    from tests.explain.test_loaded import sites
+
+    path = tmp_path / "overload.yaml"
+    write_instance(sites(*rates, cloud=True, bandwidth=1e6), path)
+    monkeypatch.setenv("COLUMNS", str(width))
+    result = invoke("explain", path, "--time-limit", "20")
+    rows = table(result.stdout, "What would be enough, each alone")
+    assert max(map(len, rows)) <= width
+    told = " ".join(" ".join(rows).split())
+    for number in ("118/s", "8 Mbit/s", "19.92 Mbit/s"):
+        assert number in told
+    # No word of what gives is broken, and where it stands is told or left out as a whole.
+    first = {word for row in rows[2:-1] for word in row[1:].split("  ")[0].split()}
+    assert {"replicas", "bandwidth", "arrival", "stream", "device", "link"} <= first
+    assert ("where" in rows[0]) is (width > 60)
+    if width == 60:
+        assert "left out, as there is no room: where" in rows[-1]

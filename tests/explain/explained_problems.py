@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edgeplan.explain.items import list_items
-from edgeplan.explain.repair import repair_price
+from edgeplan.explain.terms import repair_price
 from edgeplan.explain.without import without
 from edgeplan.instances.generators import KINDS, random_problem
 from edgeplan.model.evaluate import evaluate

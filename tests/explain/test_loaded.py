@@ -98,6 +98,8 @@ def held(problem, found):
     assert not feasible(only(problem, conflict.items))
     for item in conflict.items:
         assert feasible(only(problem, [i for i in conflict.items if i is not item])), item
+    gives = [feasible(without(problem, [item])) for item in conflict.items]
+    assert conflict.another is (not all(gives))
     for need in found.needs:
         base = problem if need.whole else only(problem, conflict.items)
         item = same_item(base, need.item)
@@ -163,6 +165,72 @@ def test_all_sites_and_links_overloaded_name_the_links_too():
     held(problem, found)
 
 
+def one_way_street(bandwidth=1e6, **cloud):
+    """Return cameras whose requests must go to the cloud, with results as large as images."""
+    problem = sites(118, cloud=True, bandwidth=bandwidth)
+    (network,) = problem.networks
+    tensors = [
+        dataclasses.replace(t, bytes=30_000 if t.output else t.bytes) for t in network.tensors
+    ]
+    network = dataclasses.replace(
+        network, tensors=tuple(tensors), costs={CLOUD: network.costs[CLOUD]}
+    )
+    return dataclasses.replace(problem, networks=(network,))
+
+
+def test_a_link_stated_for_both_directions_gives_as_one():
+    problem = one_way_street()
+    up, down = ("site-1", CLOUD), (CLOUD, "site-1")
+    apart = explain_infeasible(problem)
+    # 118 × 40 kB up and 118 × 30 kB down, at most 95 % of the time.
+    wide = {edit.key: edit for edit in apart.repair.edits}
+    assert {("link capacity", *up), ("link capacity", *down)} == set(wide)
+    together = explain_infeasible(problem, two_way={up})
+    (edit,) = together.repair.edits
+    assert edit.item == "bandwidth of link 'site-1->cloud', both ways"
+    assert edit.after == max(edit.after for edit in wide.values())
+    assert edit.after * 0.95 >= 118 * 40_000
+    for link in together.repair.problem.links:
+        assert link.bytes_per_second == edit.after
+    assert evaluate(together.repair.problem, together.repair.plan).feasible
+    # It is paid for once.
+    assert together.repair.price == pytest.approx(118 * 40_000 / 0.95e6 - 1)
+    assert together.repair.price < apart.repair.price
+    assert together.repair.cheapest
+    (need,) = [need for need in together.needs if need.item.kind == "bandwidth"]
+    assert need.item.item == edit.item
+    assert need.whole
+    assert not any(n.whole for n in apart.needs if n.item.kind == "bandwidth")
+
+
+def test_what_is_kept_of_one_direction_is_kept_of_both():
+    up, down = ("site-1", CLOUD), (CLOUD, "site-1")
+    for ends in (up, down):
+        found = explain_infeasible(one_way_street(), two_way={up}, fixed=[("link capacity", *ends)])
+        assert found.repair is None
+        assert "must not give" in found.message
+
+
+def test_a_link_of_a_problem_without_queues_gives_both_ways_at_one_price():
+    problem = dataclasses.replace(one_way_street(), waiting="none")
+    up = ("site-1", CLOUD)
+    apart = explain_infeasible(problem)
+    assert len(apart.repair.edits) == 2
+    found = explain_infeasible(problem, two_way={up})
+    (edit,) = found.repair.edits
+    assert edit.item.endswith(", both ways")
+    assert found.repair.price == pytest.approx(118 * 40_000 / 0.95e6 - 1)
+    assert found.repair.bound == pytest.approx(found.repair.price, rel=1e-5)
+    assert {link.bytes_per_second for link in found.repair.problem.links} == {edit.after}
+
+
+def test_a_cap_stated_for_both_directions_gives_as_one():
+    found = explain_infeasible(one_way_street(4.85e6), two_way={("site-1", CLOUD)})
+    (edit,) = found.repair.edits
+    assert edit.item == "utilisation cap of link 'site-1->cloud', both ways"
+    assert {link.utilisation_cap for link in found.repair.problem.links} == {edit.after}
+
+
 def test_privacy_keeps_the_load_where_it_is_too_much():
     inside = Privacy(zones=("default",))
     assert explain_infeasible(sites(118, cloud=True, privacy=inside)).infeasible is False
@@ -187,10 +255,39 @@ def test_a_percentile_that_waits_break():
     held(problem, found)
 
 
+def test_an_infeasibility_says_whether_percentiles_are_bounds_or_estimates():
+    # One queue for each request: its percentile is an upper bound.
+    found = explain_infeasible(sites(70, replicas=3, tail=0.05))
+    assert set(found.judged.values()) == {"safe"}
+    assert not found.estimated
+    # At the site, over the link and in the cloud, one after another.
+    problem = sites(130, cloud=True, tail=0.056, bandwidth=8e6)
+    found = explain_infeasible(problem)
+    assert "tail deadline" in kinds(found)
+    for item in found.conflict.items:
+        assert found.judged.get(item.key) == ("estimated" if item.kind == "tail deadline" else None)
+    assert found.estimated
+    plan = Plan(routes={"cam-1": (Route(devices=("site-1", CLOUD)),)})
+    (price,) = evaluate(only(problem, found.conflict.items), plan).streams
+    assert {deadline.basis for deadline in price.deadlines} == {"estimated"}
+
+
+def test_a_mean_deadline_over_several_queues_is_an_approximation():
+    found = explain_infeasible(sites(130, cloud=True, bandwidth=8e6, deadline_seconds=0.0515))
+    assert "deadline" in kinds(found)
+    assert set(found.judged.values()) == {"approximate"}
+    assert found.estimated
+
+
+def test_load_that_cannot_be_carried_rests_on_no_estimate():
+    assert not explain_infeasible(sites(118, cloud=True, tail=0.5, bandwidth=1e6)).estimated
+
+
 def test_a_percentile_that_service_alone_breaks_blames_no_rate():
     problem = sites(20, tail=0.01)
     found = explain_infeasible(problem)
     assert kinds(found) == ["tail deadline"]
+    assert not found.judged
     held(problem, found)
 
 
@@ -204,6 +301,7 @@ def test_two_conflicts_are_told_apart():
     problem = sites(118, 118)
     found = explain_infeasible(problem)
     assert found.complete
+    assert found.conflict.another
     assert not any(need.whole for need in found.needs)
     assert {edit.item for edit in found.repair.edits} == {
         "replicas of device 'site-1'",

@@ -12,7 +12,7 @@ from edgeplan.explain import explain_infeasible, find_repair, list_items
 from edgeplan.explain.checks import Checker
 from edgeplan.explain.conflict import find_conflict
 from edgeplan.explain.one_limit import best_for_one_limit
-from edgeplan.explain.repair import prices
+from edgeplan.explain.terms import prices
 from edgeplan.instances.importers import import_file
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
@@ -57,7 +57,7 @@ def no_elastic(monkeypatch, **found):
             **({"plan": None, "bound": None, "infeasible": False, "seconds": 0.0} | found)
         )
 
-    monkeypatch.setattr("edgeplan.explain.repair.Elastic.solve", solve)
+    monkeypatch.setattr("edgeplan.explain.terms.Elastic.solve", solve)
 
 
 def explained(problem):

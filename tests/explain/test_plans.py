@@ -7,7 +7,9 @@ import threading
 import pytest
 
 from edgeplan.explain import explain_plan
+from edgeplan.explain.amounts import with_amount
 from edgeplan.explain.plans import find_binding
+from edgeplan.explain.worth import GAP, LOADED_GAP
 from edgeplan.instances.bundled import load, names
 from edgeplan.instances.generators import KINDS, random_plan, random_problem
 from edgeplan.model.evaluate import evaluate
@@ -154,6 +156,19 @@ def test_memory_is_worth_nothing_until_a_layer_fits():
     assert gain[where] == 0.0
     gain = {w.item.where: w.gain for w in much.worth.found}
     assert gain[where] == pytest.approx(0.0419, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["budget-bound", "total-aggregate", "batches-and-copies"])
+def test_limits_raised_together_are_worth_what_each_is_alone(name):
+    told = []
+    problem, found = explained(name, on_progress=told.append)
+    assert found.worth.left_out == ()
+    for w in found.worth.found:
+        raised = with_amount(problem, w.item, w.raised)
+        gain = found.worth.optimum - evaluate(raised, optimal(raised)).objective
+        precision = 2 * (LOADED_GAP if problem.load_features else GAP) * found.worth.optimum
+        assert w.gain == pytest.approx(gain, abs=precision * 1.01)
+    assert len(told) - 1 < len(found.worth.found)
 
 
 def test_of_a_plan_that_is_not_optimal_the_optimum_is_known():

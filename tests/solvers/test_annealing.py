@@ -123,6 +123,22 @@ def test_a_regrouping_that_no_descent_finds():
     assert found.price < 0.99 * start.price
 
 
+def test_a_descent_prices_the_deadline_of_the_stream_that_moves():
+    descent = _descent(CASES["deadlines"])
+    spot = descent.first()
+    column, tables = spot.column, (descent.busy, descent.moment)
+    for member, group in enumerate(descent.members):
+        to = np.flatnonzero(descent.columns.group == group)
+        loads = [t[column].sum(axis=0) - t[column[member]] + t[to] for t in tables]
+        members = np.full(len(to), member)
+        late = descent.late_after(column, members, to, *loads, spot.replicas)
+        for each, penalty in zip(to, late, strict=True):
+            moved = column.copy()
+            moved[member] = each
+            sums = [t[moved].sum(axis=0) for t in tables]
+            assert penalty == pytest.approx(float(descent.late(moved, *sums, spot.replicas)))
+
+
 def test_it_ends_when_told():
     told = threading.Event()
     descent = _descent(CASES["plain"], stopped=told.is_set)

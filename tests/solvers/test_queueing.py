@@ -6,6 +6,7 @@ import itertools
 import math
 import threading
 
+import numpy as np
 import pytest
 
 from edgeplan.instances.generators.loaded import random_loaded_problem
@@ -15,8 +16,10 @@ from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.price import route_price
 from edgeplan.model.problem import Device, Link, Objective, Problem, Stream, TailDeadline
+from edgeplan.solvers.queueing import solver as module
 from edgeplan.solvers.queueing.at_levels import solve_at
 from edgeplan.solvers.queueing.columns import columns
+from edgeplan.solvers.queueing.highs_run import Outcome
 from edgeplan.solvers.queueing.plans import crowd, round_waits
 from edgeplan.solvers.queueing.solver import Queueing
 from edgeplan.solvers.result import Stop
@@ -260,6 +263,54 @@ def test_bound_exact_and_plan_agree(seed):
     if not result.infeasible:
         assert result.claimed_objective == pytest.approx(exact, rel=2 * GAP)
         assert result.bound <= exact * (1 + 1e-9)
+
+
+# -- claims of infeasibility --------------------------------------------------------
+
+
+def claim_infeasible(monkeypatch, without_presolve, *, pruned):
+    """Let every run with presolve be infeasible, and give the ones without to a function."""
+    asked = []
+
+    def run(self, program, routes, *, presolve=True):
+        asked.append(presolve)
+        return Outcome(Stop.COMPLETED, infeasible=True) if presolve else without_presolve()
+
+    monkeypatch.setattr(module._Run, "run", run)
+    if pruned:
+        monkeypatch.setattr(module._Run, "large", lambda self: True)
+        monkeypatch.setattr(module._Run, "relaxed", lambda self: np.arange(len(self.routes) - 1))
+    return asked
+
+
+SHARED = problem({"a": 0.1, "b": 0.12}, [4.0, 3.0, 2.0], links=both_ways(0.01))
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_claim_of_infeasibility_is_checked_without_presolve(pruned, monkeypatch):
+    claim = Outcome(Stop.COMPLETED, infeasible=True)
+    case = SHARED if pruned else problem({"a": 0.1}, [9.6])
+    asked = claim_infeasible(monkeypatch, lambda: claim, pruned=pruned)
+    result = Queueing(gap=GAP, search_seconds=0.1).solve(case)
+    assert asked == [True, False]
+    assert result.stop is Stop.COMPLETED
+    assert result.infeasible is not pruned
+    assert result.message == "infeasible with presolve and without"
+    if pruned:  # of the plan in hand it says that none is better
+        assert result.bound == pytest.approx(result.claimed_objective, rel=GAP)
+
+
+@pytest.mark.parametrize("why", [Stop.COMPLETED, Stop.TIME_LIMIT])
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_claim_that_does_not_hold_without_presolve_is_not_taken(pruned, why, monkeypatch):
+    case = SHARED if pruned else problem({"a": 0.1}, [9.6])
+    claim_infeasible(monkeypatch, lambda: Outcome(why), pruned=pruned)
+    result = Queueing(gap=GAP, search_seconds=0.1).solve(case)
+    assert result.stop is (Stop.FAILED if why is Stop.COMPLETED else why)
+    assert not result.infeasible
+    assert "with presolve off" in result.message
+    if pruned:
+        assert result.bound < result.claimed_objective * (1 - GAP)
 
 
 # -- how it ends ------------------------------------------------------------------

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.plans import broken, layer_names, single_unit
+from edgeplan.cli.tables.plans import ESTIMATED, broken, layer_names, single_unit
 from edgeplan.cli.tables.table import facts, say, show
 from edgeplan.solvers.result import Stop
 
 if TYPE_CHECKING:
     from edgeplan.cli.places import FilePlaces
-    from edgeplan.explain import Infeasibility, PlanExplanation, Repair
+    from edgeplan.explain import Conflict, Infeasibility, PlanExplanation, Repair
     from edgeplan.explain.items import Part, Unit
+    from edgeplan.explain.judged import Judged
     from edgeplan.explain.needs import Need
     from edgeplan.explain.plans import Alternative, StageReason
     from edgeplan.explain.shortfall import Shortage
@@ -58,6 +59,15 @@ _SHOWN: Mapping[str, Callable[[float | None], str]] = {
 }
 
 
+_HELD: Mapping[Judged, str] = {
+    "exact": "the exact mean of waits",
+    "approximate": "an approximation of the mean (requests visit several queues)",
+    "safe": "an upper bound on the percentile (safe); the percentile itself may be lower",
+    "estimated": "an estimate of the percentile (estimated): it is no upper bound",
+}
+"""What a deadline was held against."""
+
+
 def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
     """Print why there is no plan and the cheapest repair, or that there is one."""
     if found.infeasible is False:
@@ -72,14 +82,6 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
         head = "These cannot hold together" if many else "No plan can do this"
         if conflict.missing:
             head = "Even without any limit or rule nothing could run, since"
-        if conflict.smallest:
-            told = "No conflict has fewer statements. "
-        elif conflict.irreducible:
-            told = "Without any one of them there is a plan. " if many else ""
-        else:
-            told = "Time was up: the conflict may be smaller than this. "
-        gives = "one of them has to be added" if conflict.missing else "at least one has to give"
-        told += f"To get a plan, {gives if many else gives.replace('at least one', 'it')}."
         show(
             f"Infeasible. {head}:",
             ("what", "value", "where"),
@@ -91,7 +93,9 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
                 )
                 for item in conflict.items
             ),
-            footer="\n".join([*(clean_text(note, 300) for note in conflict.notes[:3]), told]),
+            footer="\n".join(
+                [*(clean_text(note, 300) for note in conflict.notes[:3]), _gives(conflict)]
+            ),
         )
     _shortage(found.shortage)
     _needs(found.needs, places)
@@ -102,10 +106,40 @@ def infeasibility(found: Infeasibility, places: FilePlaces) -> None:
     pairs: dict[str, object] = {}
     if conflict is not None and conflict.certificate is not None:
         pairs["no plan"] = str(conflict.certificate)
+        if found.estimated:
+            pairs["no plan"] = f"{conflict.certificate}; {ESTIMATED}"
+        if held := [
+            f"{clean_text(item.item, 80)}: {_HELD[found.judged[item.key]]}"
+            for item in conflict.items
+            if item.key in found.judged
+        ]:
+            pairs["held against"] = "\n".join(held)
     if found.stop in (Stop.TIME_LIMIT, Stop.INTERRUPTED):
         pairs["stopped by"] = f"{found.stop.value}: more time may tell more"
     pairs["time"] = units.seconds(found.seconds)
     facts("Basis", pairs)
+
+
+def _gives(conflict: Conflict) -> str:
+    """Say how far a conflict is known, and what it takes for it to go away."""
+    many = len(conflict.items) != 1
+    told = "No conflict has fewer statements. " if conflict.smallest else ""
+    if not conflict.irreducible:
+        told = "Time was up: the conflict may be smaller than this. "
+    elif many and conflict.another is False and not conflict.missing:
+        told += "Without any one of them there is a plan. "
+    elif many and not conflict.smallest:
+        told = "Each of them is needed for this conflict. "
+    if conflict.missing:
+        gives = "one of them has to be added" if many else "it has to be added"
+    else:
+        gives = "at least one of them has to give" if many else "it has to give"
+    told += f"To get a plan, {gives}"
+    if conflict.another:
+        told += "; that alone may not do, since there is another conflict as well"
+    elif conflict.another is None and conflict.irreducible:
+        told += "; whether there is another conflict as well was not found out in time"
+    return told + "."
 
 
 def _shortage(shortage: Shortage) -> None:
@@ -131,35 +165,47 @@ def _needs(needs: Sequence[Need], places: FilePlaces) -> None:
     """Print what each number of a conflict would have to be, alone."""
     if not needs:
         return
+    told = "With the one number a plan was found, with the other there is none; what lies between "
+    told += "them is open."
+    standings = [_standing(need) for need in needs]
+    noted = len(set(standings)) > 1
+    if not noted and standings[0]:  # said once: the numbers need the room
+        told += f" Each {standings[0]}."
     show(
         "What would be enough, each alone",
-        ("what", ">asked for", ">a plan with", ">none with", "", "where"),
+        (
+            "what",
+            ">asked for",
+            ">a plan with",
+            ">none with",
+            "?where",
+            *(("note",) if noted else ()),
+        ),
         (
             (
                 need.item.item,
                 in_file(need.item.amount, need.item.unit),
                 in_file(need.enough, need.item.unit) or "-",
                 in_file(need.too_little, need.item.unit),
-                _standing(need),
                 _at(places, need.item.place),
+                *((standing,) if noted else ()),
             )
-            for need in needs
+            for need, standing in zip(needs, standings, strict=True)
         ),
-        footer="With the one number a plan was found, with the other there is none; what lies "
-        "between them is open.",
+        footer=told,
     )
 
 
 def _standing(need: Need) -> str:
     """Return in words how far an answer goes."""
     if need.helps is False:
-        return "no number is enough"
-    told = "" if need.complete else "not known closer in time"
+        return "has no number that is enough"
+    told = "" if need.complete else "is not known closer in time"
     if need.helps is None:
         asked = need.too_little == need.item.amount
-        told = "not known in time" if asked else "no number was found that is enough"
+        told = "is not known in time" if asked else "has no number that was found to be enough"
     if not need.whole:
-        told += f"{', ' if told else ''}for this conflict; there is another"
+        told += f"{', and ' if told else ''}is for this conflict to go away; there is another"
     return told
 
 

@@ -23,8 +23,20 @@ if TYPE_CHECKING:
     from edgeplan.result import Result
 
 
-def decision(problem: Problem, result: Result) -> None:
-    """Print every plan that was considered, the chosen one ticked, then bound, gap and basis."""
+ESTIMATED = "of estimates, not of bounds: a simulation may show that a plan keeps the deadlines"
+"""What is added to the basis of an infeasibility that rests on estimated waits."""
+
+
+def decision(problem: Problem, result: Result, *, estimated: bool = False) -> None:
+    """Print every plan that was considered, the chosen one ticked, then bound, gap and basis.
+
+    Parameters
+    ----------
+    problem, result
+        What was planned, and what came of it.
+    estimated
+        Whether it rests on estimates that there is no plan.
+    """
     plans = [_Considered(b.name, b.evaluation, b.why) for b in result.baselines]
     if result.chosen is not None and result.chosen not in {plan.name for plan in plans}:
         plans.append(_Considered(result.chosen, result.evaluation, ""))
@@ -59,6 +71,8 @@ def decision(problem: Problem, result: Result) -> None:
     if (saved := _saved(result)) is not None:
         pairs["saved"] = saved
     pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
+    if estimated:
+        pairs["basis"] = f"{pairs['basis']}; {ESTIMATED}"
     pairs["solver"] = f"{result.solver} ({result.why})"
     pairs["time"] = units.seconds(result.seconds)
     if result.message:

@@ -15,7 +15,7 @@ import numpy as np
 from edgeplan.solvers.queueing.descent import Descent, Spot
 from edgeplan.solvers.queueing.move_prices import MovePrices
 
-PER_CHOICE = 900
+PER_CHOICE = 1200
 """Moves for each choice (a stream's route other than its own) of a fleet of many streams."""
 FEW = 10
 """… and as many times the number of choices, where that is less."""

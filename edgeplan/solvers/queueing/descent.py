@@ -139,13 +139,28 @@ class Descent:
         if not len(timed):
             return np.zeros(busy.shape[:-1])
         wait, _ = self.waits(busy, moment, replicas)
-        waited = wait @ self.visits[timed].T
-        limit = self.deadline[timed] - self.columns.latency[timed]
-        room = np.minimum(limit, self.tail_room[timed])
+        found: Floats = self._missed(timed, wait @ self.visits[timed].T).sum(axis=-1)
+        return found
+
+    def late_after(
+        self, column: Ints, member: Ints, to: Ints, busy: Floats, moment: Floats, replicas: Ints
+    ) -> Floats:
+        """Return the penalty of missed deadlines after each of some moves of one stream.
+
+        Loads are those after each move, by move and queue.
+        """
+        wait, _ = self.waits(busy, moment, replicas)
+        stay = self._missed(column, wait @ self.visits[column].T)
+        own = self._missed(to, (wait * self.visits[to]).sum(axis=-1))
+        found: Floats = stay.sum(axis=-1) - stay[np.arange(len(to)), member] + own
+        return found
+
+    def _missed(self, column: Ints, waited: Floats) -> Floats:
+        """Return the penalty of each column's deadlines when it waits so long in queues."""
+        limit = self.deadline[column] - self.columns.latency[column]
+        room = np.minimum(limit, self.tail_room[column])
         short = np.maximum(waited - room, 0.0) / np.maximum(np.abs(room), 1e-9)
-        found: Floats = self.scale * (
-            (short > 1e-9).sum(axis=-1) + np.minimum(short, 10).sum(axis=-1)
-        )
+        found: Floats = self.scale * ((short > 1e-9) + np.minimum(short, 10))
         return found
 
     def priced(self, spot: Spot) -> float:
@@ -243,7 +258,7 @@ class Descent:
             price = base - columns.objective[before] + columns.objective[to]
             price = price + self.total(after[0], after[1], after[2], after[3], replicas)
             if self.timed[column].any() or self.timed[to].any():
-                price = price + self.late(column, after[0], after[1], replicas)
+                price = price + self.late_after(column, member, to, after[0], after[1], replicas)
             return member, to, price
 
         value = spot.price
@@ -253,9 +268,13 @@ class Descent:
                 break
             best = int(price.argmin())
             if price[best] < value - 1e-10 * abs(value):
-                column[member[best]] = to[best]
-                value = self.priced(Spot(column, replicas))
-                continue
+                moved = column.copy()
+                moved[member[best]] = to[best]
+                found = self.priced(Spot(moved, replicas))
+                # Of the same price but for rounding: only what truly falls comes to an end.
+                if found < value:
+                    column, value = moved, found
+                    continue
             better = False
             for move in np.argsort(price)[:TWO_MOVES]:
                 second = column.copy()

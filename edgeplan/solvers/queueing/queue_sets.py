@@ -27,7 +27,7 @@ from edgeplan.model.formulation.queueing import Columns, server
 from edgeplan.model.formulation.queueing.sets import Bools, Floats, Ints
 from edgeplan.model.problem import Problem
 from edgeplan.model.queueing import wait_factor
-from edgeplan.solvers.queueing.knapsack import FITS, best_set
+from edgeplan.solvers.queueing.knapsack import FITS, MOST_NODES, best_set
 from edgeplan.solvers.queueing.prices import count_price
 
 MIXTURES = (0.15, 0.5, 0.85)
@@ -149,7 +149,9 @@ class QueueSets:
             c, self.price[c], np.array(lows), np.array(busy).T.copy(), np.array(moment).T.copy()
         )
 
-    def cheapest(self, worth: Floats, ratio: float) -> tuple[float, list[tuple[Ints, Ints, int]]]:
+    def cheapest(
+        self, worth: Floats, ratio: float, most_nodes: int = MOST_NODES
+    ) -> tuple[float, list[tuple[Ints, Ints, int]]]:
         """Return the least price of a set less its worth, and sets on the way to it.
 
         Parameters
@@ -158,6 +160,8 @@ class QueueSets:
             Per route at this queue.
         ratio
             Of the levels.
+        most_nodes
+            Steps of one knapsack's search.
 
         Returns
         -------
@@ -185,11 +189,13 @@ class QueueSets:
                     room[fit].tolist(),
                     self.size[items[fit]].tolist(),
                     levels.price - best,
+                    most_nodes,
                 )
                 if gain is None:
                     best = min(best, float(value[k]))
                 elif found is not None:
                     best = levels.price - gain
+                if found is not None:
                     chosen = items[fit[[item for item, _ in found]]]
                     numbers = np.array([number for _, number in found], dtype=np.int64)
                     sets.append((self.column[chosen], numbers, c))

@@ -30,6 +30,7 @@ from edgeplan.model.formulation.queueing import Columns
 from edgeplan.model.formulation.queueing.sets import Floats, Ints
 from edgeplan.model.problem import Problem
 from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE, quiet_highs
+from edgeplan.solvers.queueing.knapsack import MOST_NODES
 from edgeplan.solvers.queueing.queue_sets import QueueSets
 
 COARSE, FINE = 1.03, 1.002
@@ -38,6 +39,8 @@ FIRST_ACTIVE = 6
 """Routes of a stream with several queues that the master has at first."""
 IDLE_ROUNDS, IDLE_GAIN = 30, 2e-5
 """So many rounds that gain so little of the price, in bound or master, are enough …"""
+QUICK_NODES = 200
+"""Steps of one knapsack's search at coarse levels."""
 NEAR = 0.01
 """… once the bound is so near the master, as a share of the price."""
 CLOSE = 0.02
@@ -237,10 +240,11 @@ class SetBound:
 
     def bound(self, at: Multipliers, ratio: float) -> float:
         """Return the bound at some multipliers; the sets found join the master."""
+        nodes = QUICK_NODES if ratio >= COARSE else MOST_NODES
         value = float(at.group @ self.columns.sizes)
         worths, self.short = self.worths(at)
         for i, (queue, worth) in enumerate(zip(self.queues, worths, strict=True)):
-            least, sets = queue.cheapest(worth * self.unit, ratio)
+            least, sets = queue.cheapest(worth * self.unit, ratio, nodes)
             value += least / self.unit
             for columns, numbers, replicas in sets[-3:]:
                 self.add_set(i, columns, numbers, replicas)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeplan.model.formulation.queueing.sets import Floats, Ints
+from edgeplan.model.formulation.queueing.sets import Floats
 from edgeplan.solvers.highs import FEASIBILITY_TOLERANCE, PRESOLVE_RULES_OFF, quiet_highs
 from edgeplan.solvers.queueing.highs_run import Clock, wait
 from edgeplan.solvers.queueing.set_bound import FINE, ROUNDING, Multipliers, SetBound
@@ -32,8 +32,8 @@ FIRST_SETS, MOST_SETS = 2_000, 120_000
 """Sets of all queues together that the first program has, and the last."""
 GROWTH = 4
 """How many times as many sets the next program has."""
-HALVINGS = 6
-"""Times that the window is halved where a queue has too many sets."""
+NARROWINGS, NARROWER = 8, 0.25
+"""Times that the window is made narrower where a queue has too many sets, and how much."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ class SetProgram:
     def _listed(self, i: int) -> tuple[float, list[SetList], float] | None:
         """List the sets of a queue; return least price less worth, sets, and their window."""
         window = self.window
-        for _ in range(HALVINGS + 1):
+        for _ in range(NARROWINGS + 1):
             if self.bound.over():
                 return None
             found = sets_within(self.bound.queues[i], self.worths[i], window, self.held)
             if found is not None:
                 return *found, window
-            window /= 2
+            window *= NARROWER
         return None
 
     @property

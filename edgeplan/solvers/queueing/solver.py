@@ -457,11 +457,7 @@ class _Run:
             outcome = self.run(program, routes)
             self.message = outcome.message
             if outcome.infeasible:
-                if len(chosen) < len(self.routes):
-                    # Every plan that is left out costs at least the target.
-                    self.raise_bound(self.target())
-                    return Stop.COMPLETED, False
-                return self.nothing(program)
+                return self.nothing(program, routes, pruned=len(chosen) < len(self.routes))
             if outcome.bound is not None:
                 self.raise_bound(min(outcome.bound, self.target()))
             if outcome.x is not None:
@@ -501,18 +497,31 @@ class _Run:
             presolve=presolve,
         )
 
-    def nothing(self, program: Program) -> tuple[Stop, bool]:
-        """Check a claim that there is no plan: with presolve off, and by the plans known."""
-        if self.plan is not None:
-            self.message = "HiGHS claims that no plan exists, but one is known"
+    def nothing(self, program: Program, routes: Columns, *, pruned: bool) -> tuple[Stop, bool]:
+        """Check a claim that there is no plan: with presolve off, and by the plans known.
+
+        Where routes were left out of the program, the claim is that no plan is better than the
+        target: every plan with one of those routes costs at least as much.
+        """
+        claimed = f"that no {'better ' if pruned else ''}plan exists"
+        if self.plan is not None and not pruned:
+            self.message = f"HiGHS claims {claimed}, but one is known"
             return Stop.FAILED, False
-        again = self.run(program, program.variables.sets.columns, presolve=False)
-        if again.infeasible:
+        again = self.run(program, routes, presolve=False)
+        enough = again.bound is not None and again.bound >= self.target()
+        if again.infeasible or (pruned and enough):
             self.message = "infeasible with presolve and without"
-            return Stop.COMPLETED, True
+            if pruned:
+                self.raise_bound(self.target())
+            return Stop.COMPLETED, not pruned
+        if again.x is not None:
+            self.improve(plan_of(self.problem, program, again.x))
         if again.stop is Stop.COMPLETED:
-            self.message = "HiGHS claimed that no plan exists, and found one with presolve off"
+            self.message = f"HiGHS claimed {claimed}, and found one with presolve off"
             return Stop.FAILED, False
+        if pruned and again.bound is not None:
+            self.raise_bound(min(again.bound, self.target()))
+        self.message = f"HiGHS claims {claimed}; stopped before it was checked with presolve off"
         return again.stop, False
 
     def large(self) -> bool:
