@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -16,7 +15,12 @@ __version__ = "0.1.0"
 # (microsoft/onnxruntime#27379). Who wants that sets it to 0 beforehand.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+# Type checkers know the name. Nothing more is imported here, typing neither, so that a program
+# that begins can soon be interrupted in peace.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from edgeplan.instances.instance import Instance
     from edgeplan.instances.read import read_instance
     from edgeplan.instances.write import write_instance

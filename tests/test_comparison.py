@@ -135,6 +135,49 @@ def test_a_stop_keeps_what_is_done():
     assert found.chosen in NAMES[:5]
 
 
+def test_a_stop_while_a_program_is_solved_shows_at_its_plan():
+    """The solver gives what it has: all plans are there, but not as good as asked for."""
+    stop = threading.Event()
+
+    def step(what, done, total):
+        if what == "plan":
+            stop.set()
+
+    found = compare(four_sites(0.5), on_step=step, stop=stop, requests=0)
+    assert [compared.name for compared in found.plans] == list(NAMES)
+    assert found.interrupted
+    assert found["plan"].baseline.note == "interrupted: the best plan until then"
+
+
+def test_a_stop_when_all_is_done_leaves_nothing_out():
+    stop, steps = threading.Event(), []
+    compare(four_sites(0.5), on_step=lambda *step: steps.append(step), **FEW)
+    last = len(steps)
+
+    def step(what, done, total):
+        steps.append(what)
+        if len(steps) == 2 * last:
+            stop.set()
+
+    assert not compare(four_sites(0.5), on_step=step, stop=stop, **FEW).interrupted
+    assert stop.is_set()
+
+
+def test_simulations_count_when_they_are_whole():
+    stop = threading.Event()
+
+    def step(what, done, total):
+        if what.startswith("simulating") and done > 300_000:  # within the second run
+            stop.set()
+
+    found = compare(four_sites(0.5), on_step=step, stop=stop, requests=200_000, seeds=(0, 1, 2))
+    assert found.interrupted
+    first, *others = found.plans
+    assert [run.seed for run in first.simulated.runs] == [0]
+    assert first.simulated.runs[0].requests == 200_000
+    assert all(other.simulated is None or other.simulated is first.simulated for other in others)
+
+
 def test_loads_are_those_of_the_origins():
     assert origin_load(four_sites((0.9, 0.5, 0.3, 0.3))) == pytest.approx(0.5)
     loads = [load for load, _ in sweep(four_sites(0.9), (0.2, 0.4), requests=0, time_limit=20.0)]

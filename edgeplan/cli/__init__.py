@@ -8,41 +8,56 @@ without a plan, 130 interrupted.
 
 from __future__ import annotations
 
-from typing import NoReturn
+import os
 
-from edgeplan.cli.group import LazyGroup, guard_process
+# The program begins here: what is imported before `main`, not even typing, cannot be
+# interrupted in peace. Type checkers know the name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
-# The help of the whole is answered from this table: no command's module is imported for it.
-COMMANDS = {
-    "init": "Write a commented starter instance that solves as it stands.",
-    "import": "Make an instance of a file in another format.",
-    "profile": "Measure a network on this machine, or predict it for a catalogue device.",
-    "solve": "Find the best plan of an instance and say how good it is.",
-    "baselines": "Compare the plan with the plans to beat, predicted and simulated.",
-    "explain": "Say why there is no plan and what would mend it, or why a plan is as it is.",
-    "evaluate": "Price a plan and name every limit that it breaks.",
-    "simulate": "Let random requests run through a plan and compare it with its prediction.",
-    "verify": "Check a plan, and the bound that its file claims, without any solver.",
-    "run": "Run a plan with ONNX Runtime and compare it with its prediction.",
-    "split": "Write the parts of each network as ONNX files, one per stage.",
-    "worker": "Serve stages on this machine to a run that is started elsewhere.",
-    "measure-link": "Measure latency and bandwidth between two workers.",
-    "show": "Print any edgeplan file, or an ONNX file, as tables.",
-    "catalog": "List the devices and links of the catalogue, with their sources.",
-    "schema": "Print the JSON Schema of a file format.",
-    "demo": "Profile, plan and run three real networks on three tiers.",
-}
+    from edgeplan.cli.commands import COMMANDS, app
 
-app = LazyGroup(
-    name="edgeplan",
-    commands_help=COMMANDS,
-    help="Plan where the layers of neural networks run across edge and cloud, prove how good "
-    "the plan is, and run it to check.",
-)
-"""The group, for tests (``click.testing.CliRunner``) and for embedding."""
+__all__ = ["COMMANDS", "app", "came_of_interrupt", "main"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("COMMANDS", "app"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from edgeplan.cli import commands
+
+    return getattr(commands, name)
 
 
 def main() -> NoReturn:
-    """Run the command line of this process; never returns."""
-    with guard_process():
-        app.main(prog_name="edgeplan")
+    """Run the command line of this process; never returns.
+
+    A Ctrl-C that no command heeds, while modules are imported for one, ends with 130 quietly.
+    """
+    try:
+        from edgeplan.cli.commands import app
+        from edgeplan.cli.group import guard_process
+
+        with guard_process():
+            app.main(prog_name="edgeplan")
+    except Exception as error:
+        if came_of_interrupt(error):
+            os._exit(130)
+        raise
+    except KeyboardInterrupt:
+        # At a normal end Python would kill itself by SIGINT if the interrupt came within code
+        # run from text, as dataclasses make their methods.
+        os._exit(130)
+
+
+def came_of_interrupt(error: BaseException) -> bool:
+    """Return whether an exception is a Ctrl-C, or was raised because of one.
+
+    Python makes a `RuntimeError` of an interrupt that comes while a class is made.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, KeyboardInterrupt):
+            return True
+        found = found.__cause__ or found.__context__
+    return False

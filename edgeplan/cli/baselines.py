@@ -14,7 +14,7 @@ from edgeplan.cli.load import load_instance
 from edgeplan.cli.options import input_argument, json_option, objective_option, threads_option
 from edgeplan.cli.output import clean_text, note, print_json
 from edgeplan.cli.run import watching
-from edgeplan.model.errors import InputError
+from edgeplan.model.errors import InputError, InterruptedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def command(
     plan           what solve finds
 
     Each is priced by the evaluator (predicted) and run through random arrivals (simulated).
-    Ctrl-C keeps what is done.
+    Ctrl-C keeps what is done, of a sweep the loads that are, and ends with 130.
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
     _check("--time-limit", time_limit)
     _check("--gap", gap)
@@ -126,6 +126,7 @@ def command(
         if swept is None:
             by = ""
             found = [(1.0, comparison.compare(problem, **options))]
+            interrupted = found[0][1].interrupted
         else:
             by, values = swept
             found = []
@@ -134,13 +135,14 @@ def command(
                 found.append((load, compared))
                 after = values[len(found)] if len(found) < len(values) else load
                 prefix = f"{by} {after:.3g}: "
-        interrupted = stop.is_set()
+            interrupted = len(found) < len(values)
+    if interrupted and not any(compared.plans for _, compared in found):
+        raise InterruptedRunError("stopped before any of it was done")
     _show(by, found, plot, as_json=as_json)
     if interrupted:
         note("note: stopped early: what was not done is missing")
-        if not any(compared.plans for _, compared in found):
-            raise click.exceptions.Exit(INTERRUPTED)
-    elif all(_impossible(compared) for _, compared in found):
+        raise click.exceptions.Exit(INTERRUPTED)
+    if all(_impossible(compared) for _, compared in found):
         raise click.exceptions.Exit(INFEASIBLE)
 
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
+from edgeplan.cli import came_of_interrupt
 from edgeplan.model.errors import (
     EdgeplanError,
     ExecutionError,
@@ -26,6 +27,7 @@ from edgeplan.model.errors import (
     SolverError,
 )
 
+NOTHING_KEPT = "nothing was kept"
 OK, FAILED, BAD_INPUT, INFEASIBLE, NO_PLAN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
@@ -177,7 +179,7 @@ def _classify(error: Exception) -> tuple[int, str, Sequence[Fault]]:
     text = str(error) or type(error).__name__
     match error:
         case click.Abort() | InterruptedRunError():
-            message = text if isinstance(error, InterruptedRunError) else "nothing was kept"
+            message = text if isinstance(error, InterruptedRunError) else NOTHING_KEPT
             return INTERRUPTED, "interrupted", [Fault("", message)]
         case click.MissingParameter() if error.param is not None:
             name = error.param.make_metavar(error.ctx or click.Context(click.Command(None)))
@@ -201,6 +203,8 @@ def _classify(error: Exception) -> tuple[int, str, Sequence[Fault]]:
             return FAILED, "edgeplan", [Fault("", text)]
         case OSError() if error.filename is not None and error.errno in _USERS_FILES:
             return BAD_INPUT, "input", [Fault(str(error.filename), error.strerror or text)]
+        case _ if came_of_interrupt(error):
+            return INTERRUPTED, "interrupted", [Fault("", NOTHING_KEPT)]
         case _:
             return FAILED, "internal", [Fault("", f"{type(error).__name__}: {text}")]
 

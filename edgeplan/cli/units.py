@@ -130,7 +130,9 @@ def count(value: float | None) -> str:
     >>> count(1235496)
     '1,235,496'
     """
-    return MISSING if value is None else f"{value:,.0f}"
+    if value is None or not math.isfinite(value):
+        return number(value)
+    return f"{value:,.0f}"
 
 
 def counted(number: object, noun: str) -> str:
@@ -181,9 +183,17 @@ def gap(value: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number without a unit, to six digits."""
+    """Return a number without a unit, to six digits.
+
+    Examples
+    --------
+    >>> number(0.01234567), number(float("inf")), number(None)
+    ('0.0123457', '∞', '–')
+    """
     if value is None or math.isnan(value):
         return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     return f"{value:.6g}"
 
 

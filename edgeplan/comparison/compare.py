@@ -60,7 +60,8 @@ def compare(
     on_step
         Told what is being done.
     stop
-        Setting it ends the work with what there is.
+        Setting it ends the work with what there is: plans and whole simulations. A solver that
+        was at work leaves the best plan that it had.
 
     Returns
     -------
@@ -77,7 +78,7 @@ def compare(
     results: list[Result] = []
 
     def plan(asked: Problem) -> Result:
-        return planner.plan(
+        result = planner.plan(
             asked,
             solver=solver,
             time_limit=time_limit,
@@ -86,10 +87,11 @@ def compare(
             seed=seeds[0] if seeds else 0,
             stop=stop,
         )
+        results.append(result)
+        return result
 
     def planned(asked: Problem) -> Baseline:
-        results.append(plan(asked))
-        return as_baseline("plan", problem, results[0], "keeps every limit")
+        return as_baseline("plan", problem, plan(asked), "keeps every limit")
 
     rules: dict[str, Callable[[Problem], Baseline]] = {
         "all-edge": _all_edge,
@@ -107,6 +109,9 @@ def compare(
             break
         step(name, done, len(NAMES))
         made.append(rules[name](problem))
+    # A stop that comes when all is done leaves nothing out.
+    whole = len(made) == len(NAMES)
+    missing = not whole or any(result.limit == "interrupted" for result in results)
     plans: list[Compared] = []
     for baseline in made:
         # Rules often come to the same plan; with the same seeds that has the same simulation.
@@ -115,14 +120,15 @@ def compare(
         # Where a queue grows without end a simulation says nothing of a long run.
         found = baseline.evaluation
         lasts = found is not None and math.isfinite(found.latency_seconds)
-        if requests and lasts and twin is None and not stop.is_set():
+        if requests and seeds and lasts and twin is None:
             simulated = _simulated(problem, baseline, requests, seeds, step, stop)
+            missing = missing or simulated is None or len(simulated.runs) < len(seeds)
         plans.append(Compared(baseline=baseline, simulated=simulated))
     return Comparison(
         problem=problem,
         plans=tuple(plans),
-        result=results[0] if results else None,
-        interrupted=stop.is_set(),
+        result=results[-1] if whole else None,
+        interrupted=missing,
     )
 
 
@@ -181,6 +187,8 @@ def as_baseline(name: str, problem: Problem, result: Result, keeps: str) -> Base
         surely = "no plan" if result.status == "infeasible" else "no plan that was found"
         return _without_plan(name, f"{surely} {keeps}")
     note = f"stopped by the {result.limit} limit" if result.limit in ("time", "work") else ""
+    if result.limit == "interrupted":
+        note = "interrupted: the best plan until then"
     return priced(name, problem, result.plan, note)
 
 
@@ -218,6 +226,8 @@ def _simulated(
     assert baseline.plan is not None
     found: list[Simulation] = []
     for number, seed in enumerate(seeds):
+        if stop.is_set():
+            break
 
         def progress(done: int, total: int, before: int = number * requests) -> None:
             step(f"simulating {baseline.name}", before + done, len(seeds) * requests)
@@ -233,8 +243,8 @@ def _simulated(
             )
         except InterruptedRunError:
             break
-        found.append(run)
-        if stop.is_set():
+        if run.interrupted:  # fewer requests than the others: not to be set beside them
             break
+        found.append(run)
     shares = tuple(problem.share(stream) for stream in problem.streams)
     return Simulated(runs=tuple(found), shares=shares) if found else None

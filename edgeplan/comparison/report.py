@@ -68,11 +68,6 @@ class Simulated:
         """Mean cost, aggregated likewise."""
         return self.mean([run.cost_dollars for run in self.runs])
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether a run was stopped before its end."""
-        return any(run.interrupted for run in self.runs)
-
     def percentile(self, stream: int, probability: float) -> float:
         """Return a percentile of a stream's latency, the mean of those of the runs."""
         return self.mean(
@@ -96,7 +91,6 @@ class Simulated:
             "cost_dollars": finite(self.cost_dollars),
             "streams": [self._stream(number) for number in range(len(first.streams))],
             "devices": [self._device(number) for number in range(len(first.devices))],
-            "interrupted": self.interrupted,
         }
 
     def _stream(self, number: int) -> dict[str, Any]:
@@ -187,7 +181,7 @@ class Comparison:
     result
         What planning gave; ``None`` where the work was stopped before.
     interrupted
-        Whether it was stopped before the end.
+        Whether it was stopped before the end, so that plans or simulations are missing.
     """
 
     problem: Problem

@@ -80,7 +80,7 @@ def sweep(
     Yields
     ------
     tuple
-        The load and the plans there; the last one before a stop may be incomplete.
+        The load and the plans there. A load at which the work was stopped is left out.
 
     Raises
     ------
@@ -90,6 +90,6 @@ def sweep(
     base = origin_load(problem) if by == "rho" else 1.0
     for load in loads:
         found = compare(at_rate(problem, load / base), **options)
-        yield load, found
         if found.interrupted:
             return
+        yield load, found

@@ -39,6 +39,11 @@ COMPARED = 500
 PLAIN_REQUESTS = 3
 """Sent along each route one at a time before the first arrival, so that all is loaded."""
 LEAST_WARMUP = 20
+MOST_REQUESTS = 1_000_000
+"""Requests measured, and requests to warm up: every one's times are kept until the end."""
+MOST_PER_SECOND = 100_000.0
+"""Far above what one sender gets rid of."""
+MOST_SECONDS = 30 * 86400.0
 IN_FLIGHT_LIMIT = 2000
 """Requests under way at once, above which a run ends: more come than are served."""
 LEAD_SECONDS = 0.2
@@ -103,7 +108,7 @@ def run_open_loop(
     ------
     InputError
         If the plan cannot run, or has batches or replicas, which one worker per device cannot
-        serve.
+        serve; or if more is asked for than can be sent or kept. Before any worker is started.
     ExecutionError
         If a worker cannot be reached, refuses the token, fails or dies.
     InterruptedRunError
@@ -114,8 +119,8 @@ def run_open_loop(
     prediction = evaluate(loaded, plan)
     if duration_seconds is not None:
         warmup, requests = _within(loaded, plan, seed, duration_seconds, warmup)
-    elif warmup is None:
-        warmup = max(LEAST_WARMUP, requests // 10)
+    else:
+        warmup = _warm_up(requests, warmup)
     with prepared(
         loaded,
         plan,
@@ -184,13 +189,15 @@ def _check(
 ) -> None:
     plan.check(problem)
     faults = []
-    if requests < 1:
-        faults.append(Fault("requests", "must be at least 1"))
-    if warmup is not None and warmup < 0:
-        faults.append(Fault("warmup", "must be at least 0"))
+    for name, count, least in (("requests", requests, 1), ("warmup", warmup, 0)):
+        if count is not None and not least <= count <= MOST_REQUESTS:
+            faults.append(Fault(name, f"must be at least {least} and at most {MOST_REQUESTS:,}"))
     for name, value in (("duration", duration_seconds), ("rate", rate_per_second)):
         if value is not None and not (math.isfinite(value) and value > 0):
             faults.append(Fault(name, "must be a finite positive number"))
+    if not faults:
+        rate = problem.total_rate if rate_per_second is None else rate_per_second
+        faults += _too_much(rate, requests, duration_seconds, warmup)
     serving = {d for routes in plan.routes.values() for route in routes for d in route.devices}
     faults += batch_faults(plan)
     faults += [
@@ -206,13 +213,41 @@ def _check(
         raise InputError(faults)
 
 
+def _too_much(
+    rate: float, requests: int, duration_seconds: float | None, warmup: int | None
+) -> Iterator[Fault]:
+    """Yield why a run could not send, keep or await what it is asked for."""
+    if rate > MOST_PER_SECOND:
+        yield Fault(
+            "rate",
+            f"{rate:.3g} requests per second cannot be sent from here; lower it to at most "
+            f"{MOST_PER_SECOND:,.0f}",
+        )
+    expected: float = requests if duration_seconds is None else rate * duration_seconds
+    if expected > MOST_REQUESTS:
+        yield Fault(
+            "duration",
+            f"about {expected:.3g} requests would arrive within {duration_seconds:g} s, and at "
+            f"most {MOST_REQUESTS:,} can be kept; lower it, or the rate",
+        )
+    elif (seconds := (_warm_up(expected, warmup) + expected) / rate) > MOST_SECONDS:
+        yield Fault(
+            "rate",
+            f"the run would take {seconds / 86400:.3g} days, at most {MOST_SECONDS / 86400:.0f} "
+            "are allowed; raise it, or lower the requests and those to warm up",
+        )
+
+
+def _warm_up(requests: float, warmup: int | None) -> int:
+    """Return how many requests come before so many measured ones."""
+    return max(LEAST_WARMUP, int(requests / 10)) if warmup is None else warmup
+
+
 def _within(
     problem: Problem, plan: Plan, seed: int, duration_seconds: float, warmup: int | None
 ) -> tuple[int, int]:
     """Return how many requests come before the measured time, and in it."""
-    if warmup is None:
-        expected = problem.total_rate * duration_seconds
-        warmup = max(LEAST_WARMUP, int(expected / 10))
+    warmup = _warm_up(problem.total_rate * duration_seconds, warmup)
     coming = itertools.islice(arrivals(problem, plan, seed), warmup, None)
     begin = next(coming).seconds
     count = 1

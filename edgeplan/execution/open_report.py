@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgeplan.execution.generator import Lag
-from edgeplan.execution.report import finite, relative_error
+from edgeplan.execution.report import PlannedStage, PlannedTransfer, finite, relative_error
 
 BATCHES = 20
 """Batches whose means give the standard error, each of at least as many requests."""
@@ -136,28 +136,22 @@ class Expected:
         return {
             "unloaded_seconds": finite(self.unloaded_seconds),
             "mean_seconds": finite(self.mean_seconds),
-            "p50": _finite(self.p50),
-            "p95": _finite(self.p95),
-            "p99": _finite(self.p99),
+            "p50": finite(self.p50),
+            "p95": finite(self.p95),
+            "p99": finite(self.p99),
             "basis": self.basis,
             "tail_basis": self.tail_basis,
         }
 
 
-def _finite(value: float | None) -> float | None:
-    return None if value is None else finite(value)
-
-
 @dataclass(frozen=True, kw_only=True)
-class ServedStage:
+class ServedStage(PlannedStage):
     """One stage of a route under load.
 
     Parameters
     ----------
-    device, first, stop
-        Layers ``first`` to ``stop - 1`` ran there.
-    predicted_seconds, predicted_cv2, predicted_wait_seconds
-        The profile's time and spread, and the evaluator's wait.
+    predicted_cv2, predicted_wait_seconds
+        The profile's spread, and the evaluator's wait.
     service_seconds, service_cv2
         Mean wall time for which the stage kept the device busy, and its squared coefficient of
         variation.
@@ -165,27 +159,19 @@ class ServedStage:
         Mean CPU time of the computation.
     wait_seconds
         Mean time from being ready until the device took it.
-    emulated
-        Whether the stage was held to emulate a slower device.
     """
 
-    device: str
-    first: int
-    stop: int
-    predicted_seconds: float
     predicted_cv2: float
     predicted_wait_seconds: float
     service_seconds: float
     service_cv2: float
     cpu_seconds: float
     wait_seconds: float
-    emulated: bool
 
     def as_json(self) -> dict[str, object]:
         """Return the figures."""
         return {
-            "device": self.device,
-            "layers": [self.first, self.stop],
+            **self.what_json(),
             "predicted": {
                 "service_seconds": finite(self.predicted_seconds),
                 "service_cv2": self.predicted_cv2,
@@ -202,40 +188,27 @@ class ServedStage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServedTransfer:
+class ServedTransfer(PlannedTransfer):
     """One transfer of a route under load.
 
     Parameters
     ----------
-    source, target, tensors, bytes
-        What crosses which link.
-    predicted_seconds, predicted_wait_seconds
-        The evaluator's time and wait for the link.
+    predicted_wait_seconds
+        The evaluator's wait for the link.
     measured_seconds
         Mean time from its turn at the source until it was in at the target.
     wait_seconds
         Mean wait for its turn.
-    emulated
-        Whether it was held to the time of the problem's link; else the real link was used.
     """
 
-    source: str
-    target: str
-    tensors: tuple[str, ...]
-    bytes: int
-    predicted_seconds: float
     predicted_wait_seconds: float
     measured_seconds: float
     wait_seconds: float
-    emulated: bool
 
     def as_json(self) -> dict[str, object]:
         """Return the figures."""
         return {
-            "source": self.source,
-            "target": self.target,
-            "tensors": list(self.tensors),
-            "bytes": self.bytes,
+            **self.what_json(),
             "predicted": {
                 "seconds": finite(self.predicted_seconds),
                 "wait_seconds": finite(self.predicted_wait_seconds),
@@ -334,7 +307,7 @@ class ServedStream:
             },
             "strict_equal": self.strict_equal,
             "compared": self.compared,
-            "deployed_max_error": _finite(self.deployed_max_error),
+            "deployed_max_error": finite(self.deployed_max_error),
             "routes": [route.as_json() for route in self.routes],
         }
 

@@ -293,30 +293,24 @@ def _computes(task: Task) -> Iterator[Compute]:
 
 def _served_stage(step: Compute, planned: StagePrice, rows: Times) -> ServedStage:
     service = (rows[:, _END] - rows[:, _START]) * 1e-9
-    return ServedStage(
-        device=step.device,
-        first=planned.first,
-        stop=planned.stop,
-        predicted_seconds=planned.seconds,
+    return ServedStage.of(
+        step,
+        planned,
         predicted_cv2=planned.cv2,
         predicted_wait_seconds=planned.wait_seconds,
         service_seconds=float(np.mean(service)),
         service_cv2=float(np.var(service) / np.mean(service) ** 2),
         cpu_seconds=float(np.mean(rows[:, _CPU])) * 1e-9,
         wait_seconds=float(np.mean(rows[:, _START] - rows[:, _READY])) * 1e-9,
-        emulated=step.hold_seconds is not None or step.hold_factor is not None,
     )
 
 
 def _served_transfer(task: Task, step: Move, planned: Transfer, rows: Times) -> ServedTransfer:
-    return ServedTransfer(
-        source=step.source,
-        target=step.target,
-        tensors=step.tensors,
-        bytes=sum(task.network.specs[name].bytes for name in step.tensors),
-        predicted_seconds=planned.seconds,
+    return ServedTransfer.of(
+        task.network,
+        step,
+        planned,
         predicted_wait_seconds=planned.wait_seconds,
         measured_seconds=float(np.mean(rows[:, _END] - rows[:, _START])) * 1e-9,
         wait_seconds=float(np.mean(rows[:, _START] - rows[:, _READY])) * 1e-9,
-        emulated=step.seconds is not None,
     )

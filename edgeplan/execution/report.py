@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from edgeplan.execution.schedule import Compute, Move
+from edgeplan.execution.split import SplitNetwork
+from edgeplan.model.price import StagePrice, Transfer
 from edgeplan.networks.comparing import scaled_error as scaled_error
 
 
@@ -40,8 +43,8 @@ class Summary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferReport:
-    """One transfer of a route, as the evaluator lists it.
+class PlannedTransfer:
+    """One transfer of a route, as the evaluator lists it; what was measured is added.
 
     Parameters
     ----------
@@ -49,8 +52,6 @@ class TransferReport:
         What crosses which link.
     predicted_seconds
         The evaluator's time.
-    measured
-        Wall times from the start at the source to the end at the target.
     emulated
         Whether it was held to the time of the problem's link; else the real link was used.
     """
@@ -60,16 +61,85 @@ class TransferReport:
     tensors: tuple[str, ...]
     bytes: int
     predicted_seconds: float
-    measured: Summary
     emulated: bool
 
-    def as_json(self) -> dict[str, object]:
-        """Return the report for ``--json``."""
+    @classmethod
+    def of(cls, network: SplitNetwork, step: Move, planned: Transfer, **measured: Any) -> Self:
+        """Return the report on a step that carries out a planned transfer."""
+        return cls(
+            source=step.source,
+            target=step.target,
+            tensors=step.tensors,
+            bytes=sum(network.specs[name].bytes for name in step.tensors),
+            predicted_seconds=planned.seconds,
+            emulated=step.seconds is not None,
+            **measured,
+        )
+
+    def what_json(self) -> dict[str, object]:
+        """Return what crosses which link."""
         return {
             "source": self.source,
             "target": self.target,
             "tensors": list(self.tensors),
             "bytes": self.bytes,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStage:
+    """One stage of a route, as the evaluator lists it; what was measured is added.
+
+    Parameters
+    ----------
+    device, first, stop
+        Layers ``first`` to ``stop - 1`` ran there.
+    predicted_seconds
+        The evaluator's time.
+    emulated
+        Whether the stage was held to emulate a slower device: its wall time is then not a
+        measurement of a device.
+    """
+
+    device: str
+    first: int
+    stop: int
+    predicted_seconds: float
+    emulated: bool
+
+    @classmethod
+    def of(cls, step: Compute, planned: StagePrice, **measured: Any) -> Self:
+        """Return the report on a step that carries out a planned stage."""
+        return cls(
+            device=step.device,
+            first=planned.first,
+            stop=planned.stop,
+            predicted_seconds=planned.seconds,
+            emulated=step.hold_seconds is not None or step.hold_factor is not None,
+            **measured,
+        )
+
+    def what_json(self) -> dict[str, object]:
+        """Return which layers ran where."""
+        return {"device": self.device, "layers": [self.first, self.stop]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferReport(PlannedTransfer):
+    """One transfer of a route whose requests went one at a time.
+
+    Parameters
+    ----------
+    measured
+        Wall times from the start at the source to the end at the target.
+    """
+
+    measured: Summary
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report for ``--json``."""
+        return {
+            **self.what_json(),
             "predicted_seconds": finite(self.predicted_seconds),
             "measured_seconds": self.measured.median_seconds,
             "measured": self.measured.as_json(),
@@ -78,38 +148,25 @@ class TransferReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageReport:
-    """One stage of a route.
+class StageReport(PlannedStage):
+    """One stage of a route whose requests went one at a time.
 
     Parameters
     ----------
-    device, first, stop
-        Layers ``first`` to ``stop - 1`` ran there.
-    predicted_seconds
-        The evaluator's time.
     wall, cpu
         Measured times of the computation.
-    emulated
-        Whether the stage was held to emulate a slower device: its wall time is then not a
-        measurement of a device.
     transfers
         What arrived before it.
     """
 
-    device: str
-    first: int
-    stop: int
-    predicted_seconds: float
     wall: Summary
     cpu: Summary
-    emulated: bool
     transfers: tuple[TransferReport, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the report for ``--json``."""
         return {
-            "device": self.device,
-            "layers": [self.first, self.stop],
+            **self.what_json(),
             "predicted_seconds": finite(self.predicted_seconds),
             "measured_seconds": self.wall.median_seconds,
             "cpu_seconds": self.cpu.median_seconds,
@@ -302,9 +359,9 @@ def relative_error(measured: float, predicted: float) -> float | None:
     return measured / predicted - 1
 
 
-def finite(value: float) -> float | None:
-    """Return the value, ``None`` where JSON could not hold it."""
-    return value if math.isfinite(value) else None
+def finite(value: float | None) -> float | None:
+    """Return the value, ``None`` where there is none or JSON could not hold it."""
+    return None if value is None or not math.isfinite(value) else value
 
 
 def equal_bits(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:

@@ -215,15 +215,7 @@ def _report(
         index = next(indices)
         step = task.timed.steps[index]
         assert isinstance(step, Move)
-        return TransferReport(
-            source=step.source,
-            target=step.target,
-            tensors=step.tensors,
-            bytes=sum(task.network.specs[name].bytes for name in step.tensors),
-            predicted_seconds=transfer.seconds,
-            measured=wall[index],
-            emulated=step.seconds is not None,
-        )
+        return TransferReport.of(task.network, step, transfer, measured=wall[index])
 
     stages = []
     for stage in price.stages:
@@ -232,16 +224,7 @@ def _report(
         step = task.timed.steps[index]
         assert isinstance(step, Compute)
         stages.append(
-            StageReport(
-                device=step.device,
-                first=stage.first,
-                stop=stage.stop,
-                predicted_seconds=stage.seconds,
-                wall=wall[index],
-                cpu=cpu[index],
-                emulated=step.hold_seconds is not None or step.hold_factor is not None,
-                transfers=transfers,
-            )
+            StageReport.of(step, stage, wall=wall[index], cpu=cpu[index], transfers=transfers)
         )
     return RouteReport(
         fraction=price.fraction,

@@ -101,7 +101,11 @@ def simulate(
     record = run(system, requests, seed=seed, warm_up=warm_up, on_progress=on_progress, stop=stop)
     if not any(values.size for values in record.latencies):
         if record.interrupted:
-            raise InterruptedRunError("stopped before any request was counted")
+            raise InterruptedRunError(
+                f"stopped within the warm-up, after {sum(record.requests)} of {requests} requests: "
+                f"nothing was counted yet (the first {warm_up:.0%} of the time are not); fewer "
+                "requests have a shorter warm-up"
+            )
         raise InputError.at(
             "requests",
             f"of {requests} not one was counted: none arrived after the warm-up in a batch that "

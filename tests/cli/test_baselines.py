@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import math
 import os
+import re
 import signal
 import time
 
 import pytest
 
+from edgeplan.cli import units
 from edgeplan.cli.baselines import loads
 from edgeplan.model.errors import InputError
 from tests.cli.cli_helpers import TWO_TIERS, invoke, invoke_json, write_two_tiers
@@ -214,7 +217,7 @@ def test_ctrl_c_keeps_what_is_done(waiting, monkeypatch):
 
     monkeypatch.setattr(module, "simulate", interrupted)
     result = invoke("baselines", waiting, *FEW, "--json")
-    assert result.exit_code == 0
+    assert result.exit_code == 130
     document = json.loads(result.stdout)
     assert list(document) == NAMES
     assert document["plan"]["feasible"]
@@ -222,6 +225,32 @@ def test_ctrl_c_keeps_what_is_done(waiting, monkeypatch):
     assert document["greedy"]["simulated"] is None
     assert "what was not done is missing" in result.stderr
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize(("done", "loads"), [(1, [0.3]), (0, [])])
+def test_ctrl_c_drops_the_load_that_is_half_done(waiting, monkeypatch, tmp_path, done, loads):
+    """It comes while plans are made for the load after those that are done."""
+    module = importlib.import_module("edgeplan.comparison.compare")
+    greedy, asked = module.greedy, []
+
+    def interrupted(problem):
+        asked.append(problem)
+        if len(asked) > done:
+            os.kill(os.getpid(), signal.SIGINT)
+        return greedy(problem)
+
+    monkeypatch.setattr(module, "greedy", interrupted)
+    words = ("baselines", waiting, "--requests", 0, "--sweep", "rho=0.3:0.5", "--points", 3)
+    result = invoke(*words, "--json")
+    assert result.exit_code == 130
+    document = json.loads(result.stdout)
+    assert len(asked) == done + 1
+    if loads:
+        assert [point["rho"] for point in document["points"]] == loads
+        assert "what was not done is missing" in result.stderr
+    else:
+        assert document["error"]["kind"] == "interrupted"
+        assert "stopped before any of it was done" in result.stderr
 
 
 def test_a_second_ctrl_c_leaves_at_once(waiting, monkeypatch):
@@ -239,3 +268,33 @@ def wait_for(stop, seconds=10.0):
     while not stop() and time.monotonic() < ends:
         time.sleep(0.01)
     return stop()
+
+
+def test_limits_are_told_in_the_words_of_solve_and_evaluate(tmp_path, waiting):
+    """At 30 requests per second the board alone is overloaded: its requests wait for ever."""
+    waiting.write_text(waiting.read_text().replace("rate: 12 /s", "rate: 30 /s"))
+    plan = tmp_path / "board.json"
+    routes = {"camera": [{"devices": ["board", "board"], "fraction": 1.0}]}
+    plan.write_text(json.dumps({"format": "edgeplan-plan", "version": 1, "routes": routes}))
+    for words in (
+        ("baselines", waiting, "--requests", 0),
+        ("solve", waiting),
+        ("evaluate", waiting, plan),
+    ):
+        told = " ".join(invoke(*words).stdout.split())
+        for place, what in (
+            ("deadline, stream camera:", "∞, but at most 1.00 s allowed"),
+            ("device capacity, device board:", "150.0 %, but at most 95.0 % allowed"),
+        ):
+            place = place.replace(",", "").rstrip(":") if words[0] == "evaluate" else place
+            assert f"{place} {what}" in told, words
+        assert not re.search(r"\binf\b", told), words
+
+
+def test_no_number_is_written_inf():
+    every = [
+        units.seconds, units.joules, units.watts, units.dollars, units.size, units.bandwidth,
+        units.rate, units.request_rate, units.count, units.percent, units.gap, units.number,
+    ]  # fmt: skip
+    assert {unit(math.inf) for unit in every} == {"∞"}
+    assert {unit(None) for unit in every} == {units.MISSING}

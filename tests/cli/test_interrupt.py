@@ -11,6 +11,7 @@ import time
 import pytest
 
 from edgeplan.cli.interrupt import stop_on_interrupt
+from tests.cli.cli_helpers import invoke
 
 
 def test_first_interrupt_sets_the_event_and_the_handler_is_restored(capfd):
@@ -87,3 +88,62 @@ def test_an_interrupt_within_code_run_from_text_still_ends_with_130():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (130, "kept\n")
+
+
+# How the console script and `python -m edgeplan` begin.
+ENTRIES = {
+    "script": ["-c", "import sys\nfrom edgeplan.cli import main\nsys.exit(main())"],
+    "module": ["-m", "edgeplan"],
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("module", ["click", "difflib", "decimal"])
+def test_an_interrupt_while_modules_are_imported_ends_with_130_quietly(entry, module, tmp_path):
+    """It comes within the import of one that the group or the command needs."""
+    (tmp_path / f"{module}.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(20)\n"
+    )
+    instance = tmp_path / "instance.yaml"
+    instance.write_text("format: edgeplan-instance\n")
+    paths = [str(tmp_path), *(path for path in sys.path if path)]
+    done = subprocess.run(
+        [sys.executable, *ENTRIES[entry], "solve", instance],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "KeyboardInterrupt" not in done.stderr
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_interrupt_while_a_class_is_made_is_one_too(entry, tmp_path):
+    """Python makes another exception of it, for want of a way to tell."""
+    lines = (
+        "class Field:",
+        "    def __set_name__(self, owner, name):",
+        "        raise KeyboardInterrupt",
+        "class Owner:",
+        "    field = Field()",
+    )
+    (tmp_path / "difflib.py").write_text("\n".join(lines))
+    paths = [str(tmp_path), *(path for path in sys.path if path)]
+    done = subprocess.run(
+        [sys.executable, *ENTRIES[entry], "schema", "instance"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_error_that_an_interrupt_made_within_a_command_is_told_as_one(monkeypatch):
+    def made(*_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise RuntimeError("Error calling __set_name__") from interrupt
+
+    monkeypatch.setattr("edgeplan.instances.schema.schema", made)
+    result = invoke("schema", "instance")
+    assert (result.exit_code, result.stderr) == (130, "interrupted: nothing was kept\n")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from edgeplan.instances.plans import write_plan
 from edgeplan.instances.read import read_instance
 from edgeplan.model.plan import Plan, Route
-from tests.cli.cli_helpers import invoke, invoke_json, start
+from tests.cli.cli_helpers import invoke, invoke_json, start, write_two_tiers
 
 INSTANCE = """\
 format: edgeplan-instance
@@ -234,7 +236,31 @@ def test_ctrl_c_keeps_what_was_simulated(files):
     document = json.loads(out)
     if process.returncode == 130:  # interrupted within the warm-up
         assert document["error"]["kind"] == "interrupted"
+        assert "within the warm-up" in err
     else:
         assert process.returncode == 0
         assert document["interrupted"] is True
         assert document["requests"] < 40_000_000
+
+
+def test_an_interrupt_within_the_warm_up_says_that_nothing_was_counted(tmp_path, monkeypatch):
+    """It comes after the first chunk of the requests, when a tenth of them is yet to be made."""
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    assert invoke("solve", instance, "-o", plan).exit_code == 0
+    module = importlib.import_module("edgeplan.simulation")
+    simulate, told = module.simulate, []
+
+    def interrupted(*words, **options):
+        def progress(done, total):
+            told.append(done)
+            if len(told) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        return simulate(*words, **{**options, "on_progress": progress})
+
+    monkeypatch.setattr(module, "simulate", interrupted)
+    result = invoke("simulate", instance, plan, "--requests", 2_000_000)
+    assert result.exit_code == 130
+    assert result.stdout == ""
+    assert "within the warm-up, after 6" in result.stderr
+    assert "nothing was counted yet" in result.stderr

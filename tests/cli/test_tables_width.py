@@ -95,6 +95,57 @@ def test_columns_with_two_marks_go_before_those_with_one(capsys, monkeypatch):
     assert "left out, as there is no room: first" in out
 
 
+def test_a_legend_is_of_the_columns_that_are_shown(capsys, monkeypatch):
+    legend = {"first": "one", "second": "one", "last": "other", "never": "no column"}
+    rows = [("✓", *["123.4 Mbit/s"] * 3)]
+    for width, told in (
+        (28, "last: other."),
+        (40, "second: one; last: other."),
+        (80, "first, second: one; last: other."),
+    ):
+        monkeypatch.setenv("COLUMNS", str(width))
+        tables.show("t", ("", "??>first", "?>second", ">last"), rows, legend=legend, footer="end")
+        assert capsys.readouterr().out.splitlines()[-3:-1] == [told, "end"]
+
+
+EXPLAINED = {
+    "Plans compared": {
+        "predicted mean", "prediction is", "simulated mean", "± 95 %", "simulated p95", "bars",
+    },
+    "Mean latencies": {"predicted mean", "± 95 %", "in time"},
+    "Percentiles": {"prediction is"},
+    "Streams (predicted)": {"p95", "p99"},
+}  # fmt: skip
+"""By table, the columns that its legend explains."""
+
+
+@pytest.mark.parametrize("width", [60, 100, 220])
+def test_legends_of_results_under_load(width, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    instance, plan = write_two_tiers(tmp_path), tmp_path / "plan.json"
+    instance.write_text(instance.read_text().replace("objective:", "waiting: mg1\nobjective:"))
+    out = invoke("solve", instance, "-o", plan).stdout
+    out += invoke("simulate", instance, plan, "--requests", 2000).stdout
+    out += invoke("baselines", instance, "--requests", 2000).stdout
+    for title, explained in EXPLAINED.items():
+        lines = out.partition(f"\n{title}")[2].splitlines()[1:]
+        rule = next(i for i, line in enumerate(lines) if "───" in line)
+        shown = {
+            heading
+            for heading in explained
+            if re.search(rf"(?:^|  ){re.escape(heading)}(?:  |$)", lines[rule - 1].strip())
+        }
+        below = lines[rule:]
+        start = next(i for i, line in enumerate(below) if not line.strip())
+        told = " ".join(below[start + 1 : below.index("", start + 1)])
+        for heading in explained:
+            found = re.search(rf"{re.escape(heading)}(?:, p99)?: ", told)
+            assert (found is not None) == (heading in shown), told
+        assert shown == explained or width < 220
+    assert "copies" not in out
+    assert "replicas" not in out
+
+
 def test_a_terminal_too_narrow_for_its_numbers_cuts_none(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     tables.show("t", ("", "plan", ">a", ">b"), [("✓", "name " * 9, "123.4 Mbit/s", "567.8 ms")])

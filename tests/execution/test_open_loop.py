@@ -377,9 +377,18 @@ def test_the_command_puts_three_witnesses_side_by_side(
         (["--open-loop", "--duration", "inf"], "--duration: must be"),
         (["--open-loop", "--duration", "5", "--requests", "3"], "instead of --requests"),
         (["--open-loop", "--rate", "fast"], "--rate"),
+        (["--open-loop", "--rate", "1e9"], "rate: 1e+09 requests per second cannot be sent"),
+        (["--open-loop", "--rate", "1e308"], "rate: 1e+308 requests per second cannot be sent"),
+        (["--open-loop", "--rate", "5e4", "--duration", "1e3"], "duration: about 5e+07 requests"),
+        (["--open-loop", "--duration", "1e300"], "requests would arrive within 1e+300 s"),
+        (["--open-loop", "--rate", "1e-9"], "rate: the run would take 6.37e+06 days"),
+        (["--open-loop", "--rate", "1e-300"], "days, at most 30 are allowed"),
     ],
 )
-def test_wrong_options_are_refused(words: list[str], place: str, files: tuple[Path, Path]) -> None:
+def test_wrong_options_are_refused(
+    words: list[str], place: str, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeplan.execution.open_loop.prepared", None)  # no worker is started
     result = invoke("run", *files, *words)
     assert result.exit_code == 2
     assert place in result.stderr

@@ -5,8 +5,9 @@ from edgeplan.cli.tables.baselines import comparison, load_sweep
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
 from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
 from edgeplan.cli.tables.instances import instance
+from edgeplan.cli.tables.limits import violations
 from edgeplan.cli.tables.loads import loads
-from edgeplan.cli.tables.plans import certified, decision, plan, stages, totals, violations
+from edgeplan.cli.tables.plans import certified, decision, plan, stages, totals
 from edgeplan.cli.tables.profiles import profile
 from edgeplan.cli.tables.runs import run_report
 from edgeplan.cli.tables.simulations import simulation

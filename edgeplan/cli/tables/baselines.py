@@ -10,7 +10,8 @@ from rich.text import Text
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.plans import single_unit
+from edgeplan.cli.tables.limits import kept, limits_broken
+from edgeplan.cli.tables.plans import objective_unit, single_unit
 from edgeplan.cli.tables.table import facts, say, show
 
 if TYPE_CHECKING:
@@ -23,13 +24,6 @@ BAR_WIDTH = 24
 
 Unit = Callable[[float | None], str]
 Column = tuple[str, "Callable[[Compared], object]"]
-
-_UNITS: dict[str | None, Unit] = {
-    "s": units.seconds,
-    "J": units.joules,
-    "$": units.dollars,
-    None: units.number,
-}
 
 
 def comparison(found: Comparison) -> None:
@@ -49,17 +43,21 @@ def comparison(found: Comparison) -> None:
                 Text("✓" if each.name == chosen else "", style="bold green"),
                 each.name,
                 *(cell(each) for _, cell in columns),
-                _limits(each),
+                kept(each.baseline.evaluation),
                 _bar(_latency(each), plans),
             )
             for each in plans
         ),
-        footer="predicted: by the evaluator, exact or an approximation; simulated: by discrete "
-        "events, ±: half of the 95 % confidence interval, p95: of the slowest stream. Bars: mean "
-        "latency.",
+        legend={
+            "predicted mean": "by the evaluator",
+            "prediction is": "exact, an approximation, or without waits",
+            "simulated mean": "by discrete events",
+            "± 95 %": "half of the confidence interval of the simulated mean",
+            "simulated p95": "of the slowest stream",
+            "bars": "mean latency",
+        },
     )
-    if limits := [(each.name, each.baseline.why) for each in plans if each.baseline.why]:
-        show("Limits that they break", ("plan", "what"), limits)
+    limits_broken((each.name, each.baseline.evaluation, each.baseline.why) for each in plans)
     if notes := list(_notes(found)):
         show("Notes", ("plan", "what"), notes)
     if (gain := _gain(found)) is not None:
@@ -73,13 +71,12 @@ def load_sweep(by: str, points: Sequence[tuple[float, Comparison]]) -> None:
     names = [compared.name for compared in points[0][1].plans]
     say(_title(points[0][1]), "bold")
     objective = points[0][1].problem.objective
-    single = single_unit(objective)
     quantities: list[tuple[str, Unit, Callable[[Compared], float | None]]] = [
         ("Mean latency, predicted", units.seconds, _predicted),
         ("Mean latency, simulated", units.seconds, _simulated),
     ]
-    if single != "s":
-        quantities.append(("Objective, predicted", _UNITS[single], _objective))
+    if single_unit(objective) != "s":
+        quantities.append(("Objective, predicted", objective_unit(objective), _objective))
     for what, unit, quantity in quantities:
         rows = []
         for name in names:
@@ -135,10 +132,10 @@ def _costs(plans: Sequence[Compared], objective: Objective) -> Iterator[Column]:
             each.baseline.evaluation and value(each.baseline.evaluation) for each in plans
         ):
             yield f"{'?' if price else '??'}>predicted {name}", _cell(unit, value)
-    if (single := single_unit(objective)) != "s":
+    if single_unit(objective) != "s":
         yield (
             ">predicted objective",
-            _cell(_UNITS[single], lambda priced: priced.objective),
+            _cell(objective_unit(objective), lambda priced: priced.objective),
         )
     if any(each.baseline.plan is not None and each.baseline.plan.replicas for each in plans):
         yield "?replicas", _replicas
@@ -161,14 +158,6 @@ def _replicas(each: Compared) -> str:
         for load in priced.devices
         if load.on and load.name in plan.replicas
     )
-
-
-def _limits(each: Compared) -> Text:
-    if each.feasible:
-        return Text("kept", style="green")
-    priced = each.baseline.evaluation
-    kinds = [] if priced is None else dict.fromkeys(v.kind for v in priced.violations)
-    return Text(" ".join(["✗", ", ".join(kinds)]).rstrip(), style="red")
 
 
 def _basis(each: Compared) -> str:
@@ -229,7 +218,10 @@ def _kept(found: Comparison, name: str) -> bool:
 
 
 def _notes(found: Comparison) -> Iterator[tuple[str, str]]:
+    seeds = max((len(each.simulated.runs) for each in found.plans if each.simulated), default=0)
     for each in found.plans:
+        if each.simulated is not None and (runs := len(each.simulated.runs)) < seeds:
+            yield each.name, f"simulated with {runs} of the {seeds} seeds"
         if each.baseline.note:
             yield each.name, each.baseline.note
         priced = each.baseline.evaluation

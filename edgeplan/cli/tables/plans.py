@@ -1,4 +1,4 @@
-"""Plans: the decision table, stages, loads, broken limits."""
+"""Plans: the decision table, stages, prices, claims."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rich.text import Text
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
+from edgeplan.cli.tables.limits import kept, limits_broken
 from edgeplan.cli.tables.table import facts, say, show
 
 if TYPE_CHECKING:
     from edgeplan.model.certificate import Claim
-    from edgeplan.model.evaluate import Evaluation, RoutePrice, Transfer, Violation
+    from edgeplan.model.evaluate import Evaluation, RoutePrice, Transfer
     from edgeplan.model.network import Network
     from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Objective, Problem
@@ -43,7 +44,7 @@ def decision(problem: Problem, result: Result, *, estimated: bool = False) -> No
     chosen = result.chosen
     plans.sort(key=lambda plan: (not plan.is_chosen(chosen), not plan.feasible, plan.price))
     period = period_matters(problem)
-    objective = _objective_unit(problem.objective)
+    objective = objective_unit(problem.objective)
     weighed = (*problem.objective.prices, problem.objective.period_price)
     # Where there is no room, what is not minimised goes first.
     numbers = [
@@ -55,9 +56,7 @@ def decision(problem: Problem, result: Result, *, estimated: bool = False) -> No
         ("", "plan", *(numbers if period else numbers[:-1]), ">objective", "limits"),
         (plan.row(plan.is_chosen(chosen), objective, period=period) for plan in plans),
     )
-    limits = [(plan.name, reason) for plan in plans for reason in plan.reasons]
-    if limits:
-        show("Limits that they break", ("plan", "what"), limits)
+    limits_broken((plan.name, plan.evaluation, plan.why) for plan in plans)
     if result.plan is None and (gaps := _without_costs(problem)):
         facts("Devices without a profile, where the stream cannot run", gaps)
     pairs: dict[str, object] = {"status": Text(result.status, style=_STYLES[result.status])}
@@ -110,7 +109,7 @@ def single_unit(objective: Objective) -> str | None:
             return None
 
 
-def _objective_unit(objective: Objective) -> Callable[[float | None], str]:
+def objective_unit(objective: Objective) -> Callable[[float | None], str]:
     """Return how the objective is printed: with its unit where it is a single quantity."""
     unit = single_unit(objective)
     return units.number if unit is None else lambda value: _with_unit(value, unit)
@@ -175,26 +174,10 @@ class _Considered:
     def price(self) -> float:
         return math.inf if self.evaluation is None else self.evaluation.objective
 
-    @property
-    def reasons(self) -> Sequence[str]:
-        """The limits that the plan breaks, in words: of each kind the first."""
-        if self.evaluation is None:
-            return [self.why or "there is no such plan"]
-        kinds: dict[str, list[Violation]] = {}
-        for violation in self.evaluation.violations:
-            kinds.setdefault(violation.kind, []).append(violation)
-        return [
-            f"{kind}, {clean_text(first.place)}: {broken(first)}"
-            + (f" (and {len(others)} more)" if others else "")
-            for kind, (first, *others) in kinds.items()
-        ]
-
     def row(
         self, chosen: bool, objective: Callable[[float | None], str], *, period: bool
     ) -> Sequence[object]:
         priced = self.evaluation
-        kinds = {} if priced is None else dict.fromkeys(v.kind for v in priced.violations)
-        kind = " ".join(["✗", ", ".join(kinds)]).rstrip()
         return (
             Text("✓" if chosen else "", style="bold green"),
             self.name,
@@ -207,7 +190,7 @@ class _Considered:
                 else ()
             ),
             objective(None if priced is None else priced.objective),
-            Text("kept", style="green") if self.feasible else Text(kind, style="red"),
+            kept(priced),
         )
 
 
@@ -351,7 +334,7 @@ def _waiting_streams(problem: Problem, evaluation: Evaluation) -> None:
             )
             for price in evaluation.streams
         ),
-        footer=_percentile_note(evaluation),
+        legend=dict.fromkeys(("p95", "p99"), _percentiles_are(evaluation)),
     )
     rows = [
         (
@@ -373,51 +356,16 @@ def _waiting_streams(problem: Problem, evaluation: Evaluation) -> None:
         )
 
 
-def _percentile_note(evaluation: Evaluation) -> str:
+def _percentiles_are(evaluation: Evaluation) -> str:
     """Say what the percentiles are."""
     if all(price.basis == "exact" for price in evaluation.streams):
-        return "p95 and p99 are upper bounds."
-    return "p95 and p99 are upper bounds where waits are exact, else estimates; simulate tells."
-
-
-_LIMIT_UNITS: Mapping[str, Callable[[float | None], str]] = {
-    "memory": units.size,
-    "deadline": units.seconds,
-    "tail deadline": units.seconds,
-    "device capacity": units.percent,
-    "link capacity": units.percent,
-    "device power": units.watts,
-    "power budget": units.watts,
-    "min rate": units.seconds,
-}
-
-
-def broken(violation: Violation) -> str:
-    """Return a violation's message, its numbers in the units that people use."""
-    unit = _LIMIT_UNITS.get(violation.kind)
-    if unit is None or violation.value is None or violation.limit is None:
-        return violation.message
-    if violation.kind == "min rate":
-        most, asked = units.request_rate(1 / violation.value), units.number(1 / violation.limit)
-        return f"{most} can be carried, but at least {asked} /s asked for"
-    return f"{unit(violation.value)}, but at most {unit(violation.limit)} allowed"
-
-
-def violations(evaluation: Evaluation) -> None:
-    """Print the limits that a plan breaks, or that it breaks none."""
-    if evaluation.feasible:
-        say("feasible: the plan breaks no limit", "green")
-        return
-    show(
-        "Limits broken",
-        ("limit", "place", "what"),
-        ((v.kind, v.place, broken(v)) for v in evaluation.violations),
-    )
+        return "upper bounds"
+    return "upper bounds where waits are exact, else estimates (simulate tells)"
 
 
 def certified(problem: Problem, found: Certified, claim: Claim) -> None:
     """Print what stands of the price and the bound that a plan file claims."""
-    objective = _objective_unit(problem.objective)
+    objective = objective_unit(problem.objective)
     if found.certificate is not None:
         basis = str(found.certificate)
         if not found.rechecked:
@@ -478,7 +426,7 @@ def totals(problem: Problem, evaluation: Evaluation) -> None:
             "energy": units.joules(evaluation.energy_joules),
             "cost": units.dollars(evaluation.cost_dollars),
             "throughput": throughput(evaluation),
-            "objective": _objective_unit(problem.objective)(evaluation.objective),
+            "objective": objective_unit(problem.objective)(evaluation.objective),
         },
     )
 

@@ -38,9 +38,11 @@ def run_report(report: Mapping[str, Any]) -> None:
             )
             for stream in streams
         ),
-        footer="CPU error: with compute in CPU time and transfers in wall time. strict: outputs "
-        "equal the unsplit network's bit by bit, optimisation off; "
-        "deployed: largest difference over the output's scale.",
+        legend={
+            "CPU error": "with compute in CPU time and transfers in wall time",
+            "strict": "outputs equal the unsplit network's bit by bit, optimisation off",
+            "deployed": "largest difference over the output's scale",
+        },
     )  # fmt: skip
     show(
         "Stages",
@@ -83,9 +85,13 @@ def _open_loop(report: Mapping[str, Any]) -> None:
             "?>to simulated",
         ),
         (row for stream in streams for row in _latencies(stream)),
-        footer="predicted: by the model of queues; its percentiles are upper bounds (estimated "
-        "ones where a wait is approximate). error: measured against predicted. "
-        "s.e.: standard error, from batches.",
+        legend={
+            "predicted": "by the model of queues; its percentiles are upper bounds (estimated "
+            "ones where a wait is approximate)",
+            "± s.e.": "standard error, from batches",
+            "error": "measured against predicted",
+            "to simulated": "measured against simulated",
+        },
     )  # fmt: skip
     show(
         "Outputs and deadlines",

@@ -49,8 +49,11 @@ def simulation(found: Simulation, evaluation: Evaluation) -> None:
             )
             for stream, price in pairs
         ),
-        footer="predicted: by the evaluator. ±: half of the 95 % confidence interval of the "
-        "simulated mean, by batch means. in time: the share of simulated requests.",
+        legend={
+            "predicted mean": "by the evaluator",
+            "± 95 %": "half of the confidence interval of the simulated mean, by batch means",
+            "in time": "the share of simulated requests",
+        },
     )  # fmt: skip
     show(
         "Percentiles (simulated, beside what is predicted for the slowest route)",
@@ -70,7 +73,7 @@ def simulation(found: Simulation, evaluation: Evaluation) -> None:
             )
             for stream, price in pairs
         ),
-        footer="safe: an upper bound; estimated: none, the simulation decides.",
+        legend={"prediction is": "safe, an upper bound, or estimated: the simulation decides"},
     )
     deadlines = [(stream, item) for stream in found.streams for item in stream.deadlines]
     if deadlines:
@@ -108,25 +111,30 @@ def simulation(found: Simulation, evaluation: Evaluation) -> None:
 def _loads(
     title: str, loads: Iterable[SimulatedLoad], predicted: Iterable[DeviceLoad | LinkLoad]
 ) -> None:
+    used = [
+        (load, price)
+        for load, price in zip(loads, predicted, strict=True)
+        if load.jobs or load.utilisation
+    ]
+    several = any(load.replicas > 1 for load, _ in used)
     rows = [
         (
             load.name,
-            load.replicas,
+            *((load.replicas,) if several else ()),
             units.percent(price.utilisation),
             units.percent(load.utilisation),
             units.seconds(price.wait_seconds),
             units.seconds(load.mean_wait_seconds),
             Text("") if load.stable else Text("UNSTABLE", style="bold red"),
         )
-        for load, price in zip(loads, predicted, strict=True)
-        if load.jobs or load.utilisation
+        for load, price in used
     ]
     if rows:
         show(
             f"{title} (predicted and simulated)",
             (
-                "name", "?>copies", ">predicted busy", ">simulated busy", ">predicted wait",
-                ">simulated wait", "",
+                "name", *(("?>replicas",) if several else ()), ">predicted busy",
+                ">simulated busy", ">predicted wait", ">simulated wait", "",
             ),
             rows,
         )  # fmt: skip

@@ -48,6 +48,7 @@ def show(
     columns: Sequence[str],
     rows: Iterable[Sequence[object]],
     *,
+    legend: Mapping[str, str] | None = None,
     footer: str = "",
 ) -> None:
     """Print a table.
@@ -64,8 +65,11 @@ def show(
     rows
         Cells; whatever is not text is printed by ``str``. More than `LONGEST_TABLE` rows are
         cut, and said to be.
+    legend
+        What columns hold, by heading without its marks; printed below of the columns that are
+        shown, those with the same text together.
     footer
-        A line below it.
+        A line below that.
     """
     every = list(rows)
     cells = [[_cell(value) for value in row] for row in every[:LONGEST_TABLE]]
@@ -94,9 +98,22 @@ def show(
         out.print(Text(f"left out, as there is no room: {', '.join(gone)}", style="dim"))
     if len(every) > LONGEST_TABLE:
         out.print(Text(f"… and {len(every) - LONGEST_TABLE} more", style="dim"))
+    shown = [columns[index].lstrip("?").removeprefix(">") for index in widths]
+    if told := _legend(legend or {}, shown):
+        out.print(Text(clean_text(told, 2000)))
     if footer:
         out.print(Text(clean_text(footer, 2000)))
     out.print()
+
+
+def _legend(legend: Mapping[str, str], shown: Sequence[str]) -> str:
+    """Return what the columns that are shown hold."""
+    headings: dict[str, list[str]] = {}
+    for heading, text in legend.items():
+        if heading in shown:
+            headings.setdefault(text, []).append(heading)
+    told = "; ".join(f"{', '.join(names)}: {text}" for text, names in headings.items())
+    return f"{told}." if told else ""
 
 
 def _kind(column: str) -> Literal["whole", "name", "text"]:
