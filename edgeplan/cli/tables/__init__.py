@@ -4,6 +4,7 @@ from edgeplan.cli.tables.agreements import agreement
 from edgeplan.cli.tables.baselines import comparison, load_sweep
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
 from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
+from edgeplan.cli.tables.fronts import choice, front, fronts_compared, hypervolume_gap
 from edgeplan.cli.tables.instances import instance
 from edgeplan.cli.tables.limits import violations
 from edgeplan.cli.tables.loads import loads
@@ -18,10 +19,14 @@ __all__ = [
     "catalogue",
     "catalogue_entry",
     "certified",
+    "choice",
     "comparison",
     "console",
     "decision",
     "facts",
+    "front",
+    "fronts_compared",
+    "hypervolume_gap",
     "in_file",
     "infeasibility",
     "instance",
