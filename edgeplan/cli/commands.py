@@ -13,6 +13,7 @@ COMMANDS = {
     "pareto": "Find the front of an instance: the plans none of which is better in everything.",
     "compare": "Compare fronts with each other, with baselines or with another planner's points.",
     "choose": "Choose one plan of a front, and say what a little more of each would cost.",
+    "sweep": "Plan an instance over ranges of its parameters.",
     "baselines": "Compare the plan with the plans to beat, predicted and simulated.",
     "explain": "Say why there is no plan and what would mend it, or why a plan is as it is.",
     "evaluate": "Price a plan and name every limit that it breaks.",

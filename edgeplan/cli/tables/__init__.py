@@ -12,6 +12,7 @@ from edgeplan.cli.tables.plans import certified, decision, plan, stages, totals
 from edgeplan.cli.tables.profiles import profile
 from edgeplan.cli.tables.runs import run_report
 from edgeplan.cli.tables.simulations import simulation
+from edgeplan.cli.tables.sweeps import parameter_sweep
 from edgeplan.cli.tables.table import console, facts, say, show
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "instance",
     "load_sweep",
     "loads",
+    "parameter_sweep",
     "plan",
     "plan_explanation",
     "profile",
