@@ -134,7 +134,7 @@ def _picture(found: Front) -> None:
     out = console()
     title = f"{_head(y)} (up) over {_head(x)} (right)"
     if len(chosen) > 2:
-        title += f"; digits: {_head(chosen[2])}, 0 the least of a place to 9 the most of the front"
+        title += f"; digits: {_head(chosen[2])} from 0 to 9, of several in one place the least"
     out.print(Text(title, style="bold"))
     for line in picture([point.values[:3] for point in found.points], (x, y)):
         out.print(Text(line))
