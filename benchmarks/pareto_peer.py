@@ -10,12 +10,13 @@ import pathlib
 import sys
 import tempfile
 import time
+from typing import Any
 
 import pyomo.environ as pyo
 from pyaugmecon import PyAugmecon, PyAugmeconConfig
 
 
-def model_of(tree, factor):
+def model_of(tree: dict[str, Any], factor: float) -> Any:
     """Return the assignment of a file as a Pyomo model, to be maximised as the peer wants it."""
     model = pyo.ConcreteModel()
     if "costs" in tree:
@@ -49,7 +50,7 @@ def model_of(tree, factor):
     return model
 
 
-def main():
+def main() -> None:
     tree = json.loads(pathlib.Path(sys.argv[1]).read_text())
     factor = float(sys.argv[2])
     factor = int(factor) if factor.is_integer() else factor

@@ -180,8 +180,11 @@ def _edits(node: ast.AST, function: ast.FunctionDef) -> Iterator[tuple[str, Edit
         yield f"drop {ast.unparse(node)}", _setting("value", ast.Constant(0))
         scaled = ast.BinOp(ast.Constant(1.5), ast.Mult(), node.value)
         yield f"scale {ast.unparse(node)}", _setting("value", scaled)
-    called = node.func if isinstance(node, ast.Call) else None
-    if isinstance(called, ast.Name) and called.id in ("sum", "total"):
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("sum", "total")
+    ):
         yield f"drop {text}", _becoming(ast.Constant(0.0))
         yield f"scale {text}", _becoming(ast.BinOp(ast.Constant(1.5), ast.Mult(), node))
     if isinstance(node, ast.Yield) and node.value is not None:

@@ -291,7 +291,7 @@ def test_a_claim_of_infeasibility_is_checked_without_presolve(pruned, monkeypatc
     claim = Outcome(Stop.COMPLETED, infeasible=True)
     case = SHARED if pruned else problem({"a": 0.1}, [9.6])
     asked = claim_infeasible(monkeypatch, lambda: claim, pruned=pruned)
-    result = Queueing(gap=GAP, search_seconds=0.1).solve(case)
+    result = Queueing(gap=GAP, search_moves=1_000).solve(case)
     assert asked == [True, False]
     assert result.stop is Stop.COMPLETED
     assert result.infeasible is not pruned
@@ -305,7 +305,7 @@ def test_a_claim_of_infeasibility_is_checked_without_presolve(pruned, monkeypatc
 def test_a_claim_that_does_not_hold_without_presolve_is_not_taken(pruned, why, monkeypatch):
     case = SHARED if pruned else problem({"a": 0.1}, [9.6])
     claim_infeasible(monkeypatch, lambda: Outcome(why), pruned=pruned)
-    result = Queueing(gap=GAP, search_seconds=0.1).solve(case)
+    result = Queueing(gap=GAP, search_moves=1_000).solve(case)
     assert result.stop is (Stop.FAILED if why is Stop.COMPLETED else why)
     assert not result.infeasible
     assert "with presolve off" in result.message

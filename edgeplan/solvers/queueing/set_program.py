@@ -83,7 +83,7 @@ class SetProgram:
         self.lowest = bound.lowest(self.short)
         constant = float((at.group + self.lowest) @ bound.columns.sizes) * bound.unit
         known = [q.cheapest(w, FINE)[0] for q, w in zip(bound.queues, self.worths, strict=True)]
-        self.window = max(target - constant - sum(known), 0.0)
+        self.window = max(target - (constant + sum(known)) * (1 - 2 * ROUNDING), 0.0)
         listed = [self._listed(i) for i in range(len(bound.queues))]
         # Without a list a queue is priced by what routes are worth there.
         self.lists = [() if each is None else each[1] for each in listed]
