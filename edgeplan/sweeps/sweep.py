@@ -14,9 +14,7 @@ import itertools
 import json
 import math
 import os
-import signal
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from edgeplan.instances.kept import keep
 from edgeplan.instances.read import instance_from_tree, read_instance
 from edgeplan.instances.units import cut, cut_path
 from edgeplan.model.errors import EdgeplanError, Fault, InputError, SolverError
+from edgeplan.solvers.children import be_child
 from edgeplan.sweeps.parameters import Value, Varied, varied, with_value
 from edgeplan.sweeps.points import (
     VALUES,
@@ -379,7 +378,7 @@ def _results(
     from joblib.externals.loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(
-        max_workers=min(jobs, len(left)), initializer=_start, initargs=(os.getpid(),)
+        max_workers=min(jobs, len(left)), initializer=be_child, initargs=(os.getpid(),)
     )
     waiting = iter(left)
     busy: dict[Any, _Job] = {}
@@ -411,15 +410,3 @@ def _outcome(future: Any) -> _Outcome:
         message = f"a process of the sweep died ({cut(error)}); what is done is kept"
         raise SolverError(message) from None
     return outcome
-
-
-def _start(parent: int) -> None:
-    """Make this process one that leaves Ctrl-C to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="edgeplan-parent").start()

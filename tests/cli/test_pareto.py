@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgeplan.cli.tables.fronts import picture
@@ -85,27 +86,58 @@ def test_points_end_it_and_the_same_command_goes_on(tmp_path):
     assert values == [[p[k] for k in p if k != "plan"] for p in whole["points"]]
 
 
-def test_ctrl_c_keeps_what_there_is(tmp_path):
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_ctrl_c_keeps_what_there_is(tmp_path, jobs):
     write_instance(assignment(9, 1), tmp_path / "ap.yaml")
     folder = tmp_path / "f"
-    process = start("pareto", tmp_path / "ap.yaml", "-o", folder, "--solver", "highs", "--json")
+    words = ("pareto", tmp_path / "ap.yaml", "-o", folder, "--solver", "highs", "--json")
+    process = start(*words, "--jobs", jobs)
     try:
         journal, until = folder / "journal.log", time.monotonic() + 60
         while not (journal.exists() and journal.stat().st_size > 6000):
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        others = psutil.Process(process.pid).children(recursive=True)
+        # As a terminal does it: to every process of the command.
+        for each in (*others, process):
+            each.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=60)
     finally:
         process.kill()
         process.communicate()
     assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not psutil.wait_procs(others, timeout=20)[1]
     document = json.loads(out)
     assert document["complete"] is False
     assert document["message"] == "interrupted"
     assert len(read_front(folder)) == len(document["points"]) >= 3
     assert "the points found so far" in said
+
+
+@pytest.mark.long
+def test_killed_it_leaves_no_process_behind(tmp_path):
+    write_instance(assignment(9, 1), tmp_path / "ap.yaml")
+    journal = tmp_path / "f" / "journal.log"
+    words = ("pareto", tmp_path / "ap.yaml", "-o", tmp_path / "f", "--solver", "highs")
+    process = start(*words, "--jobs", 2)
+    try:
+        until = time.monotonic() + 60
+        while not (journal.exists() and journal.stat().st_size > 3000):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        others = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        _, alive = psutil.wait_procs(others, timeout=20)
+        assert others
+        assert not alive
+    finally:
+        process.kill()
+        process.communicate()
+    # What the journal has is there: the lock died with its owner.
+    assert len(invoke_json(*words, "--points", 1)["points"]) >= 1
 
 
 @pytest.mark.parametrize(
