@@ -69,6 +69,36 @@ def output_option(metavar: str, text: str) -> Callable[[Decorated], Decorated]:
     )
 
 
+def folder_option(text: str) -> Callable[[Decorated], Decorated]:
+    """Return ``-o``: a folder for several files, made where it is missing."""
+    return click.option(
+        "-o",
+        "--output",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        required=True,
+        help=text,
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that is to be written to.
+
+    Raises
+    ------
+    InputError
+        If that cannot be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fault = "" if os.access(folder, os.W_OK) else "may not be written to"
+    except (OSError, ValueError) as error:
+        fault = f"cannot be made: {getattr(error, 'strerror', None) or error}"
+    if fault:
+        raise InputError.at(str(folder)[:200], fault)
+
+
 def _input(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
     if path is None:
         return None

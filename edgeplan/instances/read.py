@@ -81,6 +81,26 @@ def read_instance(path: Path) -> Instance:
         raise InputError(list(dict.fromkeys(faults))[:MAX_FAULTS]) from None
 
 
+def instance_from_tree(tree: Plain, path: Path) -> Instance:
+    """Return the instance of a file's content.
+
+    Parameters
+    ----------
+    tree
+        As `edgeplan.instances.document.read_document` gives it.
+    path
+        Of the file: profiles and ONNX files are named relative to its folder.
+
+    Raises
+    ------
+    InputError
+        As `read_instance` does, without line numbers.
+    """
+    check_header(tree, INSTANCE_FORMAT)
+    assert isinstance(tree, dict)
+    return _Reader(path, tree).read()
+
+
 def _with_line(fault: Fault, lines: Mapping[str, int]) -> Fault:
     place = fault.place
     while place and place not in lines:

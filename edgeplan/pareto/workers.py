@@ -7,6 +7,7 @@ threads in it deadlocks.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -16,6 +17,10 @@ from edgeplan.pareto.box_solvers import make_boxes
 from edgeplan.pareto.boxes import Boxes, Vector
 from edgeplan.pareto.exploring import Explorer, Finding, Task
 from edgeplan.pareto.objectives import Criterion, criteria
+from edgeplan.solvers.children import be_child
+
+STOP_SECONDS = 0.1
+"""How often a stop is looked for while others work."""
 
 
 class Explorers(Protocol):
@@ -25,7 +30,7 @@ class Explorers(Protocol):
         """Give it a task."""
 
     def results(self) -> list[tuple[Task, Finding]]:
-        """Wait for at least one finding."""
+        """Wait for at least one finding; raise `KeyboardInterrupt` where a stop comes first."""
         ...
 
 
@@ -48,8 +53,9 @@ class _Here:
 class _Elsewhere:
     """Explores in other processes."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, stop: threading.Event | None) -> None:
         self._pool = pool
+        self._stop = stop
         self._futures: dict[Any, Task] = {}
 
     def submit(self, task: Task) -> None:
@@ -58,7 +64,12 @@ class _Elsewhere:
     def results(self) -> list[tuple[Task, Finding]]:
         from concurrent.futures import FIRST_COMPLETED, wait
 
-        done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
+        done: set[Any] = set()
+        while not done:
+            done, _ = wait(self._futures, timeout=STOP_SECONDS, return_when=FIRST_COMPLETED)
+            # The stop is of this process: a box program elsewhere may take long to end.
+            if not done and self._stop is not None and self._stop.is_set():
+                raise KeyboardInterrupt
         # In the order of submission, so that a run is the same where the timing is.
         return [
             (self._futures.pop(future), future.result())
@@ -90,7 +101,7 @@ def explorers(
     jobs
         Number of processes; with 1, this one.
     stop
-        Ends exploring in this process.
+        Ends exploring; what other processes have not finished is left.
     """
     if jobs == 1:
         yield _Here(Explorer(problem, chosen, boxes, tolerance, resolution), stop)
@@ -101,12 +112,14 @@ def explorers(
     pool = ProcessPoolExecutor(
         max_workers=jobs,
         initializer=_start,
-        initargs=(problem, names, tolerance, resolution, solver, seed),
+        initargs=(os.getpid(), problem, names, tolerance, resolution, solver, seed),
     )
+    whole = False
     try:
-        yield _Elsewhere(pool)
+        yield _Elsewhere(pool, stop)
+        whole = True
     finally:
-        pool.shutdown(wait=True)
+        pool.shutdown(wait=True, kill_workers=not whole)
 
 
 _explorer: Explorer | None = None
@@ -114,6 +127,7 @@ _explorer: Explorer | None = None
 
 
 def _start(
+    parent: int,
     problem: Problem,
     names: tuple[str, ...],
     tolerance: float,
@@ -122,6 +136,7 @@ def _start(
     seed: int,
 ) -> None:
     global _explorer
+    be_child(parent)
     chosen = criteria(names)
     boxes = make_boxes(problem, chosen, solver, seed)
     _explorer = Explorer(problem, chosen, boxes, tolerance, resolution)

@@ -78,8 +78,9 @@ def test_help_lists_every_command_of_the_issue():
     for name in COMMANDS:
         assert f"\n  {name} " in text
     assert set(COMMANDS) == {
-        "init", "import", "profile", "solve", "baselines", "evaluate", "simulate", "explain",
-        "verify", "run", "split", "worker", "measure-link", "show", "catalog", "schema", "demo",
+        "init", "import", "profile", "solve", "pareto", "compare", "choose", "sweep", "baselines",
+        "evaluate", "simulate", "explain", "verify", "run", "split", "worker", "measure-link",
+        "show", "catalog", "schema", "demo",
     }  # fmt: skip
 
 

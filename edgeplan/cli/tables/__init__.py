@@ -4,6 +4,7 @@ from edgeplan.cli.tables.agreements import agreement
 from edgeplan.cli.tables.baselines import comparison, load_sweep
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
 from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
+from edgeplan.cli.tables.fronts import choice, front, fronts_compared, hypervolume_gap
 from edgeplan.cli.tables.instances import instance
 from edgeplan.cli.tables.limits import violations
 from edgeplan.cli.tables.loads import loads
@@ -11,6 +12,7 @@ from edgeplan.cli.tables.plans import certified, decision, plan, stages, totals
 from edgeplan.cli.tables.profiles import profile
 from edgeplan.cli.tables.runs import run_report
 from edgeplan.cli.tables.simulations import simulation
+from edgeplan.cli.tables.sweeps import parameter_sweep
 from edgeplan.cli.tables.table import console, facts, say, show
 
 __all__ = [
@@ -18,15 +20,20 @@ __all__ = [
     "catalogue",
     "catalogue_entry",
     "certified",
+    "choice",
     "comparison",
     "console",
     "decision",
     "facts",
+    "front",
+    "fronts_compared",
+    "hypervolume_gap",
     "in_file",
     "infeasibility",
     "instance",
     "load_sweep",
     "loads",
+    "parameter_sweep",
     "plan",
     "plan_explanation",
     "profile",
