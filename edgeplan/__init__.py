@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from edgeplan.instances.instance import Instance
+    from edgeplan.instances.plans import read_plan, write_plan
     from edgeplan.instances.read import read_instance
     from edgeplan.instances.write import write_instance
     from edgeplan.model.errors import EdgeplanError, InputError
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
         Problem,
         Stream,
     )
+    from edgeplan.pareto.files import read_front
+    from edgeplan.pareto.front import Front
     from edgeplan.planner import plan
     from edgeplan.result import Result
 
 _HOMES = {
     "edgeplan.instances.instance": ("Instance",),
+    "edgeplan.instances.plans": ("read_plan", "write_plan"),
     "edgeplan.instances.read": ("read_instance",),
     "edgeplan.instances.write": ("write_instance",),
     "edgeplan.model.errors": ("EdgeplanError", "InputError"),
@@ -59,6 +63,8 @@ _HOMES = {
         "Problem",
         "Stream",
     ),
+    "edgeplan.pareto.files": ("read_front",),
+    "edgeplan.pareto.front": ("Front",),
     "edgeplan.planner": ("plan",),
     "edgeplan.result": ("Result",),
 }
@@ -69,6 +75,7 @@ __all__ = [
     "Device",
     "EdgeplanError",
     "Evaluation",
+    "Front",
     "InputError",
     "Instance",
     "Layer",
@@ -88,8 +95,11 @@ __all__ = [
     "__version__",
     "evaluate",
     "plan",
+    "read_front",
     "read_instance",
+    "read_plan",
     "write_instance",
+    "write_plan",
 ]
 
 

@@ -18,6 +18,12 @@ HEAVY = [
     "numpy",
     "pydantic",
     "rich",
+    "joblib",
+    "matplotlib",
+    "moocore",
+    "pyarrow",
+    "scipy",
+    "simpy",
 ]
 
 

@@ -51,7 +51,7 @@ def test_paths_name_places(path, places):
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("devices.bord.memory=1..2GB:2", "--vary devices.bord: devices has only board, server"),
+        ("devices.boord.memory=1..2GB:2", "--vary devices.boord: devices has only board, server"),
         ("device.board.memory=1..2GB:2", "the instance has only format, version, name"),
         ("links.wan.bandwidth=1..2Mbit/s:2", "there are board->server"),
         ("streams.camera.privacy=1,2", "holds several values; name one of zones"),

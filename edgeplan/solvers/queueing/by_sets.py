@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -159,7 +160,9 @@ def _by_programs(
         program, most = SetProgram(sets, sets.best_at, target(), held), FIRST_SETS
         reach = program.window
         while clock.over is None:
+            began = time.monotonic()
             found = program.solve(target(), clock, PROGRAM_GAP * gap, most)
+            took = time.monotonic() - began
             report(found.bound, by_program=True)
             best, price, listed = max(best, found.bound), spot.price, found.complete
             if found.value is not None:
@@ -170,7 +173,8 @@ def _by_programs(
                 break
             if spot.price < price * (1 - 1e-9):
                 continue  # fewer sets are within what is left
-            if listed or most >= min(MOST_SETS, program.count):
+            if listed or most >= min(MOST_SETS, program.count) or clock.left < GROWTH * took:
+                # HiGHS looks at the clock seldom as it prepares a large program.
                 break
             most *= GROWTH
     return spot, best, usage, listed
