@@ -180,11 +180,12 @@ def _sections(
         template="front.html.j2",
         context={"objectives": chosen, "sets": sets},
         data={"front": _tree(sets, chosen)},
-        styles=("front.css",),
+        styles=("drawing.css", "front.css"),
         scripts=(
             "front_points.js",
             "front_charts.js",
             "front_table.js",
+            "front_drawing.js",
             "front_plan.js",
             "front.js",
         ),

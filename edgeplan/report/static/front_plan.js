@@ -154,7 +154,7 @@
           text: mine.map((row) => si(row.seconds, "s", 3)), textposition: "auto", cliponaxis: false,
           customdata: mine.map((row) => plainText(row.label)),
           hovertemplate: "%{customdata}: %{text}<extra></extra>",
-          marker: { color: colour, pattern: { shape, solidity: 0.25, fgcolor: "--page" } },
+          marker: { color: colour, pattern: { shape, solidity: 0.2, fgcolor: "--page", fillmode: "overlay" } },
         };
       }),
       layout: {

@@ -22,12 +22,11 @@
     table.append(head, body);
 
     const columns = [
-      { title: "point", number: true, value: (i) => i, text: (i) => points.nameOf(i) },
+      { title: "point", value: (i) => i, text: (i) => points.nameOf(i), more: (i) => (points.marks.get(i) || []).map((mark) => mark.words).join(", ") },
       ...points.objectives.map((o, k) => ({
         title: o.label, number: true, value: (i) => o.column[i],
         text: (i) => edgeplan.units.number(o.column[i] / o.factor, 5),
       })),
-      { title: "is", value: null, text: (i) => (points.marks.get(i) || []).map((mark) => mark.words).join(", ") },
       { title: "plan", value: null, text: (i) => points.planWords(i) },
     ];
     sort.column = 1;
@@ -81,7 +80,9 @@
         row.setAttribute("aria-rowindex", String(page * ROWS + place + 2));
         row.setAttribute("aria-selected", String(index === points.chosen));
         for (const column of columns) {
-          row.append(element("td", { className: column.number ? "number" : column.title, textContent: column.text(index) }));
+          const cell = element("td", { className: column.number ? "number" : `is-${column.title}`, textContent: column.text(index) });
+          if (column.more?.(index)) cell.append(element("small", { textContent: column.more(index) }));
+          row.append(cell);
         }
         return row;
       }));
