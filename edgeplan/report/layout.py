@@ -6,7 +6,7 @@ Pure arithmetic on a `Scene`: no text is measured, widths are estimated from num
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeplan.cli import units
@@ -403,9 +403,7 @@ def _n(value: float) -> str:
 # --- arrows beside one column -------------------------------------------------------------------
 
 
-def _orthogonal(
-    scene: Scene, boxes: dict[str, PlacedDevice]
-) -> tuple[list[PlacedTransfer], int]:
+def _orthogonal(scene: Scene, boxes: dict[str, PlacedDevice]) -> tuple[list[PlacedTransfer], int]:
     """Return arrows at the right of the boxes, and in how many lanes they go."""
     ends: dict[str, list[tuple[float, int, bool]]] = defaultdict(list)
     for number, move in enumerate(scene.transfers):
@@ -418,9 +416,7 @@ def _orthogonal(
             ports[number, leaves] = box.y + box.height * (place + 1) / (len(found) + 1)
     arrows = []
     taken: list[list[tuple[float, float]]] = []
-    order = sorted(
-        range(len(scene.transfers)), key=lambda n: abs(ports[n, True] - ports[n, False])
-    )
+    order = sorted(range(len(scene.transfers)), key=lambda n: abs(ports[n, True] - ports[n, False]))
     for number in order:
         move = scene.transfers[number]
         start, end = ports[number, True], ports[number, False]

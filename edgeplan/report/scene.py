@@ -240,9 +240,7 @@ def scene_of_routes(plan: Plan) -> Scene:
     return _capped(list(plan.routes), devices, transfers)
 
 
-def _transfer(
-    ends: tuple[str, str], found: Sequence[tuple[int, float, Transfer]]
-) -> DrawnTransfer:
+def _transfer(ends: tuple[str, str], found: Sequence[tuple[int, float, Transfer]]) -> DrawnTransfer:
     total = math.fsum(weight for _, weight, _ in found)
 
     def mean(values: Iterable[float]) -> float:

@@ -1,1 +1,0 @@
-"""Pages that explain themselves: fronts, plans, runs, simulations, sweeps."""
