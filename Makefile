@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test test-long check bench throughput load simulation four-sites open-loop fidelity mutate golden docs picture zoo clean
+.PHONY: install demo test test-long check bench throughput load simulation four-sites open-loop fronts fidelity mutate golden docs picture zoo clean
 .DELETE_ON_ERROR:
 
 install: $(READY)
@@ -58,6 +58,12 @@ four-sites: $(READY)
 # Two workers on this machine under open-loop load: predicted, simulated, measured.
 open-loop: $(READY) zoo
 	$(BIN)/python -m benchmarks.open_loop
+
+# Fronts: the published sets point for point, the range of numbers, comparing 5,000 points.
+fronts: $(READY)
+	$(BIN)/python -m benchmarks.pareto
+	$(BIN)/python -m benchmarks.compare_fronts
+	$(BIN)/python -m benchmarks.assemble
 
 # Twenty random plans of real networks on this machine: predicted beside measured.
 fidelity: $(READY) zoo

@@ -42,7 +42,7 @@ def schema(kind: str) -> dict[str, object]:
     if kind == "instance":
         return _instance_schema()
     if kind == "profile":
-        return _with_header(json_schema(Profile), PROFILE_FORMAT, "Profile of a network", {})
+        return with_header(json_schema(Profile), PROFILE_FORMAT, "Profile of a network", {})
     if kind == "plan":
         claim = json_schema(Claim)
         body, definitions = json_schema(Plan), claim.pop("$defs")
@@ -55,7 +55,7 @@ def schema(kind: str) -> dict[str, object]:
             "description": "Prices of limits that the bound can be recomputed from.",
         }
         extras = {**_PLAN_EXTRAS, "claim": claim}
-        return _with_header(body, PLAN_FORMAT, "Plan of an instance", extras)
+        return with_header(body, PLAN_FORMAT, "Plan of an instance", extras)
     raise InputError.at("kind", f"there is no '{units.cut(kind)}'; choose {', '.join(KINDS)}")
 
 
@@ -77,9 +77,10 @@ _PLAN_EXTRAS: Mapping[str, object] = {
 }
 
 
-def _with_header(
+def with_header(
     body: dict[str, object], name: str, title: str, extras: Mapping[str, object]
 ) -> dict[str, object]:
+    """Return the schema of a file from that of its body: with its format, version and title."""
     properties = body["properties"]
     required = body["required"]
     assert isinstance(properties, dict)

@@ -36,8 +36,34 @@ _MAX_FAULTS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Whole:
-    """A front file but for its points: the decoder knows the keys and types by the hints."""
+class FrontHead:
+    """A front file but for its points: the decoder knows the keys and types by the hints.
+
+    Parameters
+    ----------
+    objectives
+        Names of the criteria, two to four.
+    exact
+        Whether every image that no other dominates has its point.
+    hypervolume
+        Bounds on the hypervolume of the whole front, and the point it is measured to.
+    resolution
+        By objective, in SI units: every image y has a point p ≤ y + δ; ``null`` if not known.
+    mips
+        Programs solved.
+    seconds
+        Wall time of the search.
+    tolerance
+        Images that differ by no more than this share of each value count as one.
+    instance
+        Name of the problem.
+    fingerprint
+        Of the problem: fronts of different problems are not compared.
+    complete
+        Whether the search came to its end.
+    message
+        Why it did not, or what else is to be known.
+    """
 
     objectives: tuple[str, ...]
     exact: bool
@@ -118,7 +144,7 @@ def front_from_text(text: str) -> Front:
     stated = body.pop("points", None)
     if not isinstance(stated, list):
         raise InputError.at("points", "is missing" if stated is None else "must be a list")
-    whole = decode(_Whole, body)
+    whole = decode(FrontHead, body)
     chosen = criteria(whole.objectives)
     faults: list[Fault] = []
     points: list[Point] = []
@@ -142,7 +168,7 @@ def front_from_text(text: str) -> Front:
     return Front(points=tuple(points), **{key: getattr(whole, key) for key in _FIELDS})
 
 
-_FIELDS = tuple(_Whole.__dataclass_fields__)
+_FIELDS = tuple(FrontHead.__dataclass_fields__)
 
 
 def _point(item: Plain, chosen: Sequence[Criterion]) -> Point:
