@@ -5,13 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeplan.cli import units
-from edgeplan.instances.plans import PlanFile, fingerprint, made_for, plan_from_tree
+from edgeplan.instances.document import read_document
+from edgeplan.instances.plans import (
+    PlanFile,
+    fingerprint,
+    made_for,
+    plan_from_tree,
+    read_plan,
+)
 from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import InputError
 from edgeplan.model.multipliers import Multipliers
+from edgeplan.model.plan import Plan
 from edgeplan.model.verify import Certified, verify
 from edgeplan.report import plan_tables, stated
 from edgeplan.report.blocks import Card, Picture, section
@@ -21,8 +30,8 @@ from edgeplan.report.tables import Cell, Table, columns, plain_bar, row
 
 if TYPE_CHECKING:
     from edgeplan.model.evaluate import Evaluation
-    from edgeplan.model.plan import Plan
     from edgeplan.model.problem import Problem
+    from edgeplan.report.read import Source
     from edgeplan.report.stated import Stated
     from edgeplan.solvers.baselines import Baseline
 
@@ -31,6 +40,62 @@ MISSING = (
     "energy, cost and baselines cannot be shown without it; give it with --instance FILE."
 )
 MOST_STREAMS = 200
+MAX_RESULT_BYTES = 100_000_000
+"""Largest JSON of ``edgeplan solve`` that is read: it states everything."""
+
+
+def page(sources: Sequence[Source], problem: Problem | None) -> Page:
+    """Return the page of a plan's file, or of what ``edgeplan solve --json`` printed.
+
+    Parameters
+    ----------
+    sources
+        One file.
+    problem
+        Of the instance that was named; where none was, one beside the file that has the
+        fingerprint of the plan's is taken.
+
+    Raises
+    ------
+    InputError
+        If a file is not valid, or the plan does not speak of the problem's parts.
+    """
+    (source,) = sources
+    names = [source.name]
+    if source.kind == "result":
+        document = read_document(source.file, max_bytes=MAX_RESULT_BYTES).value
+        if not isinstance(document, dict):
+            raise InputError.at(source.name, "is not a result")
+        print_ = stated.text(document.get("fingerprint"))
+    else:
+        file = read_plan(source.file)
+        print_ = file.fingerprint
+    if problem is None and (beside := _beside(source.file, print_)) is not None:
+        found, problem = beside
+        names.append(str(found))
+    if source.kind == "result":
+        return result_page(document, problem, sources=names)
+    return plan_page(file, problem, sources=names)
+
+
+def _beside(file: Path, print_: str) -> tuple[Path, Problem] | None:
+    """Return an instance in the plan's folder, if it is the one that the plan was made for."""
+    from edgeplan.instances.read import read_instance
+
+    stem = file.name.partition(".")[0]
+    names = dict.fromkeys(f"{name}.{end}" for name in ("instance", stem) for end in ("yaml", "json"))
+    for name in names:
+        path = file.parent / name
+        if not print_ or path == file or not path.is_file():
+            continue
+        try:
+            problem = read_instance(path).problem
+        except InputError:  # whatever it is, it is not named by anyone
+            continue
+        made = PlanFile(Plan(routes={}), fingerprint=print_)
+        if fingerprint(made_for(problem, made)[0]) == print_:
+            return path, problem
+    return None
 
 
 def plan_page(
