@@ -62,20 +62,21 @@ def page(sources: Sequence[Source], problem: Problem | None) -> Page:
     """
     (source,) = sources
     names = [source.name]
-    if source.kind == "result":
-        document = read_document(source.file, max_bytes=MAX_RESULT_BYTES).value
-        if not isinstance(document, dict):
-            raise InputError.at(source.name, "is not a result")
-        print_ = stated.text(document.get("fingerprint"))
-    else:
+
+    def known(print_: str) -> Problem | None:
+        if problem is None and (beside := _beside(source.file, print_)) is not None:
+            names.append(str(beside[0]))
+            return beside[1]
+        return problem
+
+    if source.kind == "plan":
         file = read_plan(source.file)
-        print_ = file.fingerprint
-    if problem is None and (beside := _beside(source.file, print_)) is not None:
-        found, problem = beside
-        names.append(str(found))
-    if source.kind == "result":
-        return result_page(document, problem, sources=names)
-    return plan_page(file, problem, sources=names)
+        return plan_page(file, known(file.fingerprint), sources=names)
+    document = read_document(source.file, max_bytes=MAX_RESULT_BYTES).value
+    if not isinstance(document, dict):
+        raise InputError.at(source.name, "is not a result")
+    found = known(stated.text(document.get("fingerprint")))
+    return result_page(document, found, sources=names)
 
 
 def _beside(file: Path, print_: str) -> tuple[Path, Problem] | None:
@@ -83,7 +84,9 @@ def _beside(file: Path, print_: str) -> tuple[Path, Problem] | None:
     from edgeplan.instances.read import read_instance
 
     stem = file.name.partition(".")[0]
-    names = dict.fromkeys(f"{name}.{end}" for name in ("instance", stem) for end in ("yaml", "json"))
+    names = dict.fromkeys(
+        f"{name}.{end}" for name in ("instance", stem) for end in ("yaml", "json")
+    )
     for name in names:
         path = file.parent / name
         if not print_ or path == file or not path.is_file():

@@ -41,7 +41,7 @@ class Curve:
     hollow
         Which points are of plans that break a limit.
     texts
-        Shown with the points.
+        Shown with the points, in lines.
     predicted
         Whether it is a prediction: a thin dotted line without markers.
     """
@@ -107,7 +107,8 @@ def curves(
             "marker": {"symbol": symbol, "size": 9, "color": SERIES[number]},
         }
         if curve.texts:
-            trace |= {"hovertext": [harmless(text) for text in curve.texts], "hoverinfo": "text"}
+            hover = [harmless(text).replace("\n", "<br>") for text in curve.texts]
+            trace |= {"hovertext": hover, "hoverinfo": "text"}
         data.append(trace)
     vertical = {"type": "log"} if log_y else {"rangemode": "tozero"}
     layout: Spec = {
