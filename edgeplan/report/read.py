@@ -12,6 +12,7 @@ from edgeplan.instances.detect import detect
 from edgeplan.instances.units import cut_path
 from edgeplan.model.errors import Fault, InputError
 from edgeplan.pareto.files import JSON_NAME
+from edgeplan.sweeps.sweep import HEADER_NAME
 
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 BUILDERS: Mapping[str, str] = {
     "front": "edgeplan.report.fronts",
+    "plan": "edgeplan.report.plans",
+    "result": "edgeplan.report.plans",
+    "run": "edgeplan.report.runs",
+    "simulation": "edgeplan.report.simulations",
+    "load-sweep": "edgeplan.report.load_sweeps",
+    "comparison": "edgeplan.report.load_sweeps",
+    "sweep": "edgeplan.report.sweeps",
+    "parameter-sweep": "edgeplan.report.sweeps",
 }
 """By kind of file: the module whose ``page(sources, problem)`` makes the page."""
 
@@ -58,8 +67,11 @@ def find(path: Path) -> Source:
     if path.is_dir():
         if (path / JSON_NAME).is_file():
             return Source(path, path / JSON_NAME, "front")
+        if (path / HEADER_NAME).is_file():
+            return Source(path, path / HEADER_NAME, "sweep")
         raise InputError.at(
-            cut_path(path), f"is a folder without {JSON_NAME}: name the file to be shown"
+            cut_path(path),
+            f"is a folder without {JSON_NAME} or {HEADER_NAME}: name the file to be shown",
         )
     if path.suffix.lower() == ".csv":
         return Source(path, path, "points")
