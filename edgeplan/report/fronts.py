@@ -180,7 +180,7 @@ def _sections(
         template="front.html.j2",
         context={"objectives": chosen, "sets": sets},
         data={"front": _tree(sets, chosen)},
-        styles=("drawing.css", "front.css"),
+        styles=("streams.css", "blocks.css", "drawing.css", "front.css"),
         scripts=(
             "front_points.js",
             "front_charts.js",

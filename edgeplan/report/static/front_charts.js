@@ -1,6 +1,14 @@
 // The pictures of a front: cloud, parallel coordinates, scatter matrix; linked by the points.
 (() => {
-  const VIRIDIS = "Viridis";
+  // Viridis: even steps to the eye, for colour-blind people too; without the end that the page's
+  // own colour would swallow.
+  const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
+
+  function colourScale() {
+    const steps = edgeplan.colour("--theme") === "dark" ? VIRIDIS.slice(2) : VIRIDIS.slice(0, 9);
+    return steps.map((colour, i) => [i / (steps.length - 1), colour]);
+  }
+
   const SYMBOLS = ["circle", "square", "diamond", "cross", "circle-open", "square-open", "diamond-open", "x"];
   const MANY = 1500; // more points than this are drawn by the graphics processor
 
@@ -60,12 +68,12 @@
         ...at(kept), name: escaped(points.several && !baselines ? `${set.name}: ${set.title}` : baselines ? "baselines" : "points"),
         marker: {
           size: baselines ? small + 3 : small,
-          symbol: baselines ? "x" : SYMBOLS[points.several ? set.number % 8 : 0],
+          symbol: baselines ? (three ? "cross" : "x") : SYMBOLS[points.several ? set.number % 8 : 0],
           color: byValue ? take(colourBy.column, kept, colourBy.factor) : baselines ? "--ink" : `--series-${set.number % 8}`,
           ...(byValue ? {
-            colorscale: VIRIDIS, cmin: colourBy.least / colourBy.factor, cmax: colourBy.most / colourBy.factor,
+            colorscale: colourScale(), cmin: colourBy.least / colourBy.factor, cmax: colourBy.most / colourBy.factor,
             colorbar: { title: { text: colourBy.label, side: "right" }, thickness: 12, len: 0.8, outlinewidth: 0 },
-            showscale: !three || innerWidth > 640,
+            showscale: innerWidth > 640,
           } : {}),
         },
       });
@@ -116,10 +124,15 @@
     const width = points.objectives.length;
     const type = points.count > MANY && webgl ? "scattergl" : "scatter";
     const colourBy = points.objectives[2] || null;
-    const side = width - 1;
-    const gap = 0.09;
-    const size = (1 - gap * (side - 1)) / side;
-    const cell = (row, column) => row * side + column + 1;
+    const pairs = [];
+    for (let row = 1; row < width; row++) for (let column = 0; column < row; column++) pairs.push([column, row]);
+    // Where each pair's picture lies: below each other on a narrow screen.
+    function domains(number, [column, row]) {
+      const [across, along, right, down] = innerWidth < 640 ? [1, pairs.length, 0, number] : [width - 1, width - 1, column, row - 1];
+      const [gapX, gapY] = [0.12 / across, 0.28 / along];
+      const [sizeX, sizeY] = [(1 - gapX * (across - 1)) / across, (1 - gapY * (along - 1)) / along];
+      return { x: [right * (sizeX + gapX), right * (sizeX + gapX) + sizeX], y: [1 - down * (sizeY + gapY) - sizeY, 1 - down * (sizeY + gapY)] };
+    }
     return {
       note: colourBy
         ? (points.several ? "Colour and mark: the set." : `Colour: ${colourBy.name}, as in the bar.`)
@@ -127,25 +140,17 @@
       make: () => {
         const data = [];
         const layout = { hovermode: "closest", uirevision: "matrix", legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, margin: { l: 64, r: 16, t: 24, b: 52 } };
-        for (let row = 0; row < side; row++) {
-          for (let column = 0; column <= row; column++) {
-            const id = cell(row, column) === 1 ? "" : cell(row, column);
-            const [x, y] = [points.objectives[column], points.objectives[row + 1]];
-            layout[`xaxis${id}`] = {
-              domain: [column * (size + gap), column * (size + gap) + size], anchor: `y${id}`,
-              title: { text: row === side - 1 ? x.label : "" }, nticks: 5,
-            };
-            layout[`yaxis${id}`] = {
-              domain: [1 - (row * (size + gap) + size), 1 - row * (size + gap)], anchor: `x${id}`,
-              title: { text: column === 0 ? y.label : "" }, nticks: 5,
-            };
-            for (const trace of traces(points, type, [column, row + 1], colourBy)) {
-              const first = row === 0 && column === 0;
-              if (!first && trace.marker.colorscale) trace.marker = { ...trace.marker, showscale: false };
-              data.push({ ...trace, xaxis: `x${id}`, yaxis: `y${id}`, legendgroup: trace.name, showlegend: first && trace.showlegend !== false });
-            }
+        pairs.forEach((pair, number) => {
+          const id = number ? number + 1 : "";
+          const [x, y] = pair.map((k) => points.objectives[k]);
+          const domain = domains(number, pair);
+          layout[`xaxis${id}`] = { domain: domain.x, anchor: `y${id}`, title: { text: x.label }, nticks: 6 };
+          layout[`yaxis${id}`] = { domain: domain.y, anchor: `x${id}`, title: { text: y.label }, nticks: 6 };
+          for (const trace of traces(points, type, pair, colourBy)) {
+            if (number && trace.marker.colorscale) trace.marker = { ...trace.marker, showscale: false };
+            data.push({ ...trace, xaxis: `x${id}`, yaxis: `y${id}`, legendgroup: trace.name, showlegend: !number && trace.showlegend !== false });
           }
-        }
+        });
         return { data, layout };
       },
     };
@@ -162,14 +167,17 @@
         const colours = points.several
           ? points.setOf.slice(0, last).map((set) => set.number)
           : by.column.slice(0, last).map((value) => value / by.factor);
-        const steps = Math.max(1, fronts.length - 1);
-        const bySet = fronts.map((set) => [set.number / steps, `--series-${set.number % 8}`]);
+        // The chosen line has a colour beyond all others: the last tenth of the scale.
+        const [low, high] = points.several ? [0, Math.max(1, fronts.length - 1)] : [by.least / by.factor, by.most / by.factor];
+        const span = high > low ? high - low : 1;
+        const scale = points.several ? fronts.map((set) => [set.number / span, `--series-${set.number % 8}`]) : colourScale();
+        const top = low + span / 0.9;
+        if (points.chosen !== null && points.chosen < last) colours[points.chosen] = top;
+        const colorscale = [...scale.map(([at, colour]) => [at * 0.9, colour]), ...(scale[scale.length - 1][0] < 1 ? [[0.9, scale[scale.length - 1][1]]] : []), [0.95, "--select"], [1, "--select"]];
         return {
           data: [{
             type: "parcoords",
-            line: points.several
-              ? { color: colours, colorscale: bySet, cmin: 0, cmax: steps }
-              : { color: colours, colorscale: VIRIDIS, cmin: by.least / by.factor, cmax: by.most / by.factor },
+            line: { color: colours, colorscale, cmin: low, cmax: top },
             unselected: { line: { color: "--muted-dot", opacity: 0.25 } },
             labelfont: { color: "--ink", size: 14 }, tickfont: { color: "--ink", size: 12 }, rangefont: { color: "rgba(0,0,0,0)", size: 1 },
             dimensions: points.objectives.map((o, k) => ({
@@ -228,7 +236,9 @@
     if (points.objectives.length > 2) {
       const spec = matrix(points, webgl);
       find("matrix-note").textContent = spec.note;
-      find("matrix").dataset.height = String(180 + 190 * (points.objectives.length - 1));
+      const pairs = (points.objectives.length * (points.objectives.length - 1)) / 2;
+      find("matrix").dataset.height = String(120 + 240 * (points.objectives.length - 1));
+      find("matrix").dataset.narrowHeight = String(120 + 250 * pairs);
       clickable(find("matrix"), spec);
     } else {
       find("matrix-title").remove();
@@ -257,6 +267,7 @@
           const now = JSON.stringify(brushed(points, element));
           if (now !== JSON.stringify(points.ranges)) element.redraw();
         }
+        if (what === "chosen" && element.dataset.drawn) element.redraw();
       });
     });
   }

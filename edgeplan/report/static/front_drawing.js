@@ -74,7 +74,7 @@
         node("rect", { class: "chip", x: 8, y: top, width: 5, height: STAGE - 4, rx: 2 }),
         node("text", { x: 20, y: top + 13 }, short(stage.name, 24) + share),
         node("text", { class: "time", x: BOX - 15, y: top + 13 }, stage.seconds === undefined ? "" : si(stage.seconds, "s", 3)),
-        node("text", { class: "layers", x: 20, y: top + 26 }, `layers ${stage.first}–${stage.stop - 1} of ${stage.layers}`)));
+        node("text", { class: "layers", x: 20, y: top + 26 }, `${stage.stop - stage.first > 1 ? `layers ${stage.first}–${stage.stop - 1}` : `layer ${stage.first}`} of ${stage.layers}`)));
     });
     const more = device.stages.length - MOST_STAGES;
     if (more > 0) group.append(node("text", { class: "about", x: 10, y: y + height - 7 }, `and ${more} more`));

@@ -23,6 +23,10 @@
     return element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: caption }, made);
   }
 
+  function layers(first, stop) {
+    return stop - first > 1 ? `layers ${first}–${stop - 1}` : `layer ${first}`;
+  }
+
   // -- the steps of a request ---------------------------------------------------------------
 
   // Every step of a stream's route in order: {kind, words, seconds}.
@@ -43,7 +47,7 @@
     for (const [device, first, stop, seconds, moves] of way.stages) {
       moves.forEach(move);
       add("wait", `wait for ${name(device)}`, deviceWait(device));
-      add("compute", `${name(device)}, layers ${first}–${stop - 1}`, seconds);
+      add("compute", `${name(device)}, ${layers(first, stop)}`, seconds);
     }
     way.back.forEach(move);
     return found;
@@ -89,86 +93,59 @@
     return rows;
   }
 
-  // A bar within a table's cell; its number stands beside it.
-  function bar(share, cap, words) {
+  // A bar in a table's cell, as blocks.css has it: [class, begin, length] of its parts, a mark.
+  function bar(parts, mark = null) {
     const { element } = edgeplan;
-    const full = Math.min(1, Math.max(0, share));
-    const fill = element("span", { className: cap !== null && share > cap ? "fill over" : "fill" });
-    fill.style.width = `${full * 100}%`;
-    const rail = element("span", { className: "rail", ariaHidden: "true" }, fill);
-    if (cap !== null && cap < 1) {
-      const line = element("span", { className: "cap" });
-      line.style.left = `${cap * 100}%`;
+    const rail = element("span", { className: "bar", ariaHidden: "true" });
+    for (const [kind, begin, length] of parts) {
+      const part = element("span", { className: `part ${kind}` });
+      part.style.left = `${100 * begin}%`;
+      part.style.width = `${100 * Math.min(1 - begin, length)}%`;
+      rail.append(part);
+    }
+    if (mark !== null && mark < 1) {
+      const line = element("span", { className: "mark" });
+      line.style.left = `${100 * mark}%`;
       rail.append(line);
     }
-    return element("span", { className: "bar" }, rail, element("span", { textContent: words }));
+    return rail;
+  }
+
+  function filled(share, cap, words) {
+    const kind = cap !== null && share > cap * (1 + 1e-6) ? "over" : "busy";
+    return edgeplan.element("span", {}, bar([[kind, 0, share]], cap), words);
   }
 
   function loads(points, index) {
     const rows = loadRows(points, index).map(({ name, busy, cap, memory, room }) => [
       name,
-      bar(busy, cap > 0 ? cap : null, percent(busy)),
-      memory === null ? "" : room ? bar(memory / room, 1, `${bytes(memory)} of ${bytes(room)}`) : bytes(memory),
+      filled(busy, cap > 0 ? cap : null, percent(busy)),
+      memory === null ? "" : room ? filled(memory / room, 1, `${bytes(memory)} of ${bytes(room)}`) : bytes(memory),
     ]);
     const found = table("Busy share and memory (predicted; the line in a bar is the cap)", ["resource", "busy", "memory"], rows);
     found.classList.add("loads");
     return found;
   }
 
-  const KINDS = [["compute", "--series-0", ""], ["transfer", "--series-4", "/"], ["wait", "--series-7", "x"]];
-
   // Steps one after the other, from the top: bars that begin where the last ended.
-  function waterfall(streams) {
+  function waterfall({ name, each }) {
+    const { element } = edgeplan;
+    const whole = Math.max(...each.map(({ steps: found }) => found.reduce((sum, step) => sum + step.seconds, 0)));
     const rows = [];
-    for (const { name, each } of streams) {
-      each.forEach(({ way, steps: found }, r) => {
-        const share = each.length > 1 ? ` (${percent(way.share)})` : "";
-        const head = streams.length > 1 || each.length > 1 ? `${name}${share}: ` : "";
-        let at = 0;
-        for (const step of found) {
-          rows.push({ ...step, at, label: head + step.words, key: `${name}/${r}/${rows.length}` });
-          at += step.seconds;
-        }
-      });
+    for (const { way, steps: found } of each) {
+      let at = 0;
+      const share = each.length > 1 ? `${percent(way.share)} of requests: ` : "";
+      for (const { kind, words, seconds } of found) {
+        rows.push([share + words, bar([[kind, at / whole, seconds / whole]]), si(seconds, "s", 3)]);
+        at += seconds;
+      }
     }
-    return rows;
-  }
-
-  function short(text, most) {
-    return text.length > most ? `${text.slice(0, most - 1)}…` : text;
-  }
-
-  function plainText(text) {
-    return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  }
-
-  function waterfallFigure(rows) {
-    const most = Math.max(...rows.map((row) => row.at + row.seconds));
-    const [factor, prefix] = edgeplan.units.prefixOf(most || 1);
-    return () => ({
-      data: KINDS.filter(([kind]) => rows.some((row) => row.kind === kind)).map(([kind, colour, shape]) => {
-        const mine = rows.filter((row) => row.kind === kind);
-        return {
-          type: "bar", orientation: "h", name: kind, y: mine.map((row) => row.key), base: mine.map((row) => row.at / factor),
-          x: mine.map((row) => row.seconds / factor),
-          text: mine.map((row) => si(row.seconds, "s", 3)), textposition: "auto", cliponaxis: false,
-          customdata: mine.map((row) => plainText(row.label)),
-          hovertemplate: "%{customdata}: %{text}<extra></extra>",
-          marker: { color: colour, pattern: { shape, solidity: 0.2, fgcolor: "--page", fillmode: "overlay" } },
-        };
-      }),
-      layout: {
-        barmode: "overlay", bargap: 0.25,
-        xaxis: { title: { text: `time since the request (${prefix}s)` }, rangemode: "tozero" },
-        yaxis: {
-          categoryorder: "array", categoryarray: rows.map((row) => row.key), autorange: "reversed",
-          tickmode: "array", tickvals: rows.map((row) => row.key), ticktext: rows.map((row) => plainText(short(row.label, 34))),
-          tickfont: { size: 11 },
-        },
-        legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
-        margin: { l: 20, r: 40, t: 30, b: 44 }, uirevision: null,
-      },
-    });
+    const legend = element("ul", { className: "bar-legend" }, ...["compute", "transfer", "wait"].map((kind) => {
+      return element("li", {}, element("span", { className: `swatch ${kind}` }), kind);
+    }));
+    const found = table(`A request of ${name}, step by step (mean, predicted)`, ["step", "from first to last", ">time"], rows);
+    found.classList.add("waterfall");
+    return [legend, found];
   }
 
   // -- the panel ----------------------------------------------------------------------------
@@ -177,7 +154,7 @@
     const { element } = edgeplan;
     const title = document.getElementById("plan-title");
     const body = document.getElementById("plan-body");
-    const plot = element("div", { className: "plot", id: "waterfall" });
+    const falls = element("div");
     let shownStream = "";
 
     function streamChoice(streams, redraw) {
@@ -193,13 +170,7 @@
     }
 
     function drawWaterfall(streams) {
-      const rows = waterfall(streams.filter((stream) => streams.length === 1 || stream.name === shownStream));
-      plot.dataset.height = String(110 + 30 * rows.length);
-      plot.setAttribute("role", "img");
-      plot.setAttribute("aria-label", `Latency step by step: ${rows.map((row) => `${row.label} ${si(row.seconds, "s", 3)}`).join("; ")}`.slice(0, 1500));
-      plot.make = waterfallFigure(rows);
-      if (plot.dataset.drawn) plot.redraw();
-      else edgeplan.draw(plot, () => plot.make(), { displayModeBar: false });
+      falls.replaceChildren(...waterfall(streams.find((stream) => stream.name === shownStream) || streams[0]));
     }
 
     function stageTable(index, routes) {
@@ -212,7 +183,7 @@
           const batch = way.batch > 1 ? `, batches of ${way.batch}` : "";
           for (const [device, first, stop, seconds] of way.stages) {
             const named = network ? `${network.layers[first]}${stop - first > 1 ? ` … ${network.layers[stop - 1]}` : ""}` : "";
-            rows.push([`${name}${share}${batch}`, plans.devices[device], `${first}–${stop - 1}`, named, seconds === undefined ? "" : si(seconds, "s", 3)]);
+            rows.push([`${name}${share}${batch}`, plans.devices[device], layers(first, stop).replace(/^layers? /, ""), named, seconds === undefined ? "" : si(seconds, "s", 3)]);
           }
         }
       });
@@ -230,7 +201,8 @@
         const heading = element("h4", { textContent: "Where the latency comes from (predicted)" });
         parts.push(heading);
         if (streams.length > 1) parts.push(streamChoice(streams, () => drawWaterfall(streams)));
-        parts.push(plot, loads(points, index));
+        parts.push(falls, loads(points, index));
+        drawWaterfall(streams);
         const limits = streams.map((stream, s) => [stream, plans.problem.streams[s].deadline]).filter(([, limit]) => limit);
         if (limits.length) {
           parts.push(table("Deadlines (mean latency, predicted)", ["stream", ">latency", ">deadline", ">left"], limits.map(([stream, limit]) => [
@@ -238,7 +210,6 @@
         }
         const broken = plans.loads.broken[index - begin];
         if (broken) parts.unshift(element("p", { className: "warning", textContent: `Breaks a limit of the instance at hand: ${broken.join("; ")}` }));
-        requestAnimationFrame(() => drawWaterfall(streams));
       } else {
         parts.push(element("p", { className: "note", textContent: "The instance is not at hand, so times and loads are not known: --instance names it." }));
       }
