@@ -1,11 +1,11 @@
 """Pages of fronts in a real browser: what they weigh, and when they can be used.
 
-Of the demo's front (found here, where `make demo` left its instance) and of 5,000 points: bytes of the page, seconds to make it, and in Chromium,
-from the start of the navigation, until the text is there (first paint), until table, buttons and
-the plan's panel answer (ready), and until the first picture is drawn; and how long the page's main
-thread was at work until then, which a busy machine does not change much. Medians of three loads,
-each in a new context. WebGL is computed in software. Only the weight is asserted: time is the
-machine's.
+Of the demo's front (found here, where `make demo` left its instance) and of 5,000 points: bytes of
+the page, seconds to make it, and in Chromium, from the start of the navigation, until the text is
+there (first paint), until table, buttons and the plan's panel answer (ready), and until the first
+picture is drawn; and how long the page's main thread was at work until then, which a busy machine
+does not change much. Medians of three loads, each in a new context. WebGL is computed in software.
+Only the weight is asserted: time is the machine's.
 """
 
 from __future__ import annotations
