@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from edgeplan.model.errors import SolverError
 from edgeplan.pareto.boxes import Box, BoxResult, BoxStatus, Vector
 from edgeplan.pareto.branching import Branching, UnsureError
-from edgeplan.pareto.program import BoxProgram, Floats
+from edgeplan.pareto.program import BoxProgram
+from edgeplan.pareto.rows import Floats
 
 FEASIBILITY_TOLERANCE = 1e-9
 SAFETY = 1e-7
@@ -278,7 +279,7 @@ class HighsBoxes:
         # A dual of the wrong sign for a side that is open proves nothing: it counts as 0.
         duals = np.where((duals > 0) & np.isinf(self._low), 0.0, duals)
         duals = np.where((duals < 0) & np.isinf(high), 0.0, duals)
-        reduced = cost - self._matrix.weighted_sum(duals, len(cost))
+        reduced = cost - self._matrix.weighted_sum(duals)
         # Of columns without an upper bound, noise in the reduced cost is taken for 0.
         reduced = np.where(
             np.isinf(upper) & (np.abs(reduced) <= FEASIBILITY_TOLERANCE), 0.0, reduced

@@ -18,49 +18,12 @@ from numpy.typing import NDArray
 from edgeplan.model.evaluate import with_tolerance
 from edgeplan.model.plan import Plan
 from edgeplan.model.problem import Objective, Problem
-
-Floats = NDArray[np.float64]
+from edgeplan.pareto.rows import Floats, Rows
 
 PRICED = ("latency", "energy", "cost", "throughput")
 """The criteria that the program has rows for."""
 MOST_DIGITS = 9
 """Decimals up to which coefficients are recognised as multiples of a step."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A sparse matrix by rows.
-
-    Parameters
-    ----------
-    starts
-        Where each row begins in the entries, and where the last ends.
-    indices, values
-        Column and coefficient of each entry.
-    """
-
-    starts: NDArray[np.int32]
-    indices: NDArray[np.int32]
-    values: Floats
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def and_dense(self, rows: Floats) -> Rows:
-        """Return the matrix with dense rows below it."""
-        there = rows != 0
-        ends = self.starts[-1] + np.cumsum(there.sum(axis=1))
-        return Rows(
-            starts=np.concatenate([self.starts, ends]).astype(np.int32),
-            indices=np.concatenate([self.indices, np.nonzero(there)[1]]).astype(np.int32),
-            values=np.concatenate([self.values, rows[there]]),
-        )
-
-    def weighted_sum(self, weights: Floats, columns: int) -> Floats:
-        """Return the rows' sum with a weight for each, dense over so many columns."""
-        each = np.repeat(weights, np.diff(self.starts))
-        total = np.bincount(self.indices, weights=each * self.values, minlength=columns)
-        return total.astype(float)  # whole where there is no entry
 
 
 @dataclass(frozen=True)
@@ -123,7 +86,7 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
         If requests wait in queues, or replicas or batches are to be chosen.
     """
     from edgeplan.model.formulation.assemble import assemble
-    from edgeplan.pareto.substitution import Substitution, sparse_rows
+    from edgeplan.pareto.substitution import Substitution
 
     every = Objective(
         **{name: float(name in criteria) for name in PRICED}, aggregate=problem.objective.aggregate
@@ -137,7 +100,7 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
     arrays = assembled.arrays
     objectives = [assembled.values[name] for name in criteria]
     smaller = Substitution(
-        sparse_rows(arrays.starts, arrays.indices, arrays.values, len(arrays.columns)),
+        Rows(arrays.starts, arrays.indices, arrays.values, len(arrays.columns)),
         arrays.row_lower,
         arrays.row_upper,
         arrays.lower,
@@ -154,7 +117,7 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
     values = smaller.criteria[:, kept]
     matrix = smaller.matrix
     # A power of two changes no digit.
-    size = np.ldexp(1.0, -np.frexp(np.abs(matrix).max(axis=1).toarray().ravel())[1])
+    size = np.ldexp(1.0, -np.frexp(matrix.largest())[1])
 
     def extract(found: Floats) -> Plan:
         values = np.zeros(len(arrays.columns))
@@ -174,9 +137,10 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
         upper=arrays.upper[kept],
         integral=integral,
         rows=Rows(
-            starts=matrix.indptr.astype(np.int32),
-            indices=place[matrix.indices].astype(np.int32),
-            values=matrix.data * np.repeat(size, np.diff(matrix.indptr)),
+            matrix.starts,
+            place[matrix.indices].astype(np.int32),
+            matrix.values * size[matrix.row],
+            len(kept),
         ),
         row_lower=smaller.row_lower * size,
         row_upper=smaller.row_upper * size,
@@ -234,9 +198,7 @@ def _without_plan(obstacles: tuple[str, ...], count: int, exact: bool) -> BoxPro
         lower=none,
         upper=none,
         integral=np.zeros(0, dtype=bool),
-        rows=Rows(
-            starts=np.zeros(1, dtype=np.int32), indices=np.zeros(0, dtype=np.int32), values=none
-        ),
+        rows=Rows(np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.int32), none, 0),
         row_lower=none,
         row_upper=none,
         criteria=np.zeros((count, 0)),

@@ -3,19 +3,18 @@
 Three steps: columns that an equation defines (times, bytes, energies) are replaced by what defines
 them; rows that the columns' bounds imply are dropped; columns that all else wants small are tied
 to the one column that holds them up, or to 0. Each is done for all columns at once that do not
-depend on each other, by one product of sparse matrices, until nothing changes.
+depend on each other, in one go over the entries, until nothing changes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-Floats = NDArray[np.float64]
-Whole = NDArray[np.int64]
+from edgeplan.pareto.rows import Floats, Rows, Whole
+
 Flags = NDArray[np.bool_]
 
 TINIEST = 1e-12
@@ -28,7 +27,7 @@ class Substitution:
     Parameters
     ----------
     matrix
-        A, sparse, one row per row.
+        A.
     row_lower, row_upper
         Per row.
     lower, upper, integral
@@ -41,7 +40,7 @@ class Substitution:
 
     def __init__(
         self,
-        matrix: sparse.csr_array,
+        matrix: Rows,
         row_lower: Floats,
         row_upper: Floats,
         lower: Floats,
@@ -68,83 +67,69 @@ class Substitution:
     def _substitute(self) -> bool:
         """Replace columns that an equation defines and whose bounds follow from it."""
         matrix, open_ = self.matrix, ~self.integral & np.isinf(self.upper)
-        row = _row_of(matrix)
         entry = open_[matrix.indices]
-        defines = np.bincount(row[entry], minlength=matrix.shape[0]) == 1
+        defines = np.bincount(matrix.row[entry], minlength=len(matrix)) == 1
         defines &= self.row_lower == self.row_upper
-        entry &= defines[row]
+        entry &= defines[matrix.row]
         # The first equation of a column defines it; others of it are rows of the rest then.
         column, first = np.unique(matrix.indices[entry], return_index=True)
-        equation, factor = row[entry][first], matrix.data[entry][first]
+        equation, factor = matrix.row[entry][first], matrix.values[entry][first]
         constant = self.row_upper[equation] / factor
-        terms = matrix[equation]
-        terms.data = terms.data / np.repeat(-factor, np.diff(terms.indptr))
-        terms.data[terms.indices == np.repeat(column, np.diff(terms.indptr))] = 0.0
-        terms.eliminate_zeros()
+        terms = matrix.take(equation)
+        terms = terms.without(terms.indices == column[terms.row])
+        terms = dataclasses.replace(terms, values=-terms.values / factor[terms.row])
         least, _ = self._activity(terms)
-        sure = least + constant >= self.lower[column]
-        column, equation, constant, terms = (
-            column[sure],
-            equation[sure],
-            constant[sure],
-            terms[np.flatnonzero(sure)],
-        )
-        if not len(column):
+        sure = np.flatnonzero(least + constant >= self.lower[column])
+        if not len(sure):
             return False
-        moved = np.zeros(len(self.lower))
+        column, equation, constant = column[sure], equation[sure], constant[sure]
+        moved = np.zeros(matrix.width)
         moved[column] = constant
-        self.row_lower -= matrix @ moved
-        self.row_upper -= matrix @ moved
+        shift = matrix.times(moved)
+        self.row_lower -= shift
+        self.row_upper -= shift
         self.constants += self.criteria @ moved
         self._forget(equation)
-        self._put(column, terms)
+        self._put(column, terms.take(sure))
         return True
 
-    def _put(self, column: Whole, terms: sparse.csr_array) -> None:
+    def _put(self, column: Whole, terms: Rows) -> None:
         """Put terms in the place of columns; the terms have none of these columns."""
-        size = len(self.lower)
-        stays = np.ones(size)
-        stays[column] = 0.0
-        place = sparse.csr_array(
-            (np.ones(len(column)), (column, np.arange(len(column)))), shape=(size, len(column))
-        )
-        change = sparse.csr_array(sparse.diags_array(stays) + place @ terms)
-        self.matrix = sparse.csr_array(self.matrix @ change)
-        self.matrix.eliminate_zeros()
-        self.matrix.sort_indices()
-        self.criteria = np.asarray(self.criteria @ change)
+        self.matrix = self.matrix.replaced(column, terms)
+        for criterion in self.criteria:
+            share = criterion[column]
+            criterion[column] = 0.0
+            criterion += terms.weighted_sum(share)
         self.gone[column] = True
 
     def _forget(self, rows: Whole) -> None:
         """Take rows out of the program."""
-        kept = np.ones(self.matrix.shape[0], dtype=bool)
+        kept = np.ones(len(self.matrix), dtype=bool)
         kept[rows] = False
         self._keep(kept)
 
     def _keep(self, kept: Flags) -> None:
-        self.matrix = self.matrix[np.flatnonzero(kept)]
+        self.matrix = self.matrix.take(np.flatnonzero(kept))
         self.row_lower, self.row_upper = self.row_lower[kept], self.row_upper[kept]
 
     def _drop(self) -> None:
         """Drop rows that the columns' bounds imply, and entries that are noise."""
-        self.matrix.data[np.abs(self.matrix.data) <= TINIEST] = 0.0
-        self.matrix.eliminate_zeros()
+        self.matrix = self.matrix.without(np.abs(self.matrix.values) <= TINIEST)
         low, high = self._activity(self.matrix)
         self._keep((low < self.row_lower) | (high > self.row_upper))
 
-    def _activity(self, matrix: sparse.csr_array) -> tuple[Floats, Floats]:
+    def _activity(self, matrix: Rows) -> tuple[Floats, Floats]:
         """Return the least and the most that the terms of rows may add up to."""
-        row, count = _row_of(matrix), matrix.shape[0]
-        ends = matrix.data * self.lower[matrix.indices], matrix.data * self.upper[matrix.indices]
-        low = np.bincount(row, weights=np.minimum(*ends), minlength=count)
-        high = np.bincount(row, weights=np.maximum(*ends), minlength=count)
-        return low.astype(float), high.astype(float)  # whole where there is no entry
+        low = matrix.values * self.lower[matrix.indices]
+        high = matrix.values * self.upper[matrix.indices]
+        least, most = np.minimum(low, high), np.maximum(low, high)
+        return matrix.row_sums(least), matrix.row_sums(most)
 
     def _tie(self) -> bool:
         """Set columns that all else wants small to the one column that holds them up, or to 0."""
         matrix = self.matrix
-        row, column, value = _row_of(matrix), matrix.indices, matrix.data
-        size = len(self.lower)
+        row, column, value = matrix.row, matrix.indices, matrix.values
+        size = matrix.width
         may = ~self.integral & ~self.gone & (self.criteria >= 0).all(axis=0)
         # A row holds a column up where it may forbid that the column is smaller.
         side = np.where(value > 0, self.row_lower[row], self.row_upper[row])
@@ -152,13 +137,16 @@ class Substitution:
         holders = np.bincount(column[holding], minlength=size)
         free = np.flatnonzero(may & (holders == 0) & (self.lower == 0))
         if len(free):
-            self._put(free, sparse.csr_array((len(free), size)))
+            nothing = Rows(
+                np.zeros(len(free) + 1, dtype=np.int32), np.zeros(0, np.int32), np.zeros(0), size
+            )
+            self._put(free, nothing)
             return True
         # … one row, of two columns, without limits of its own, and one-sided.
         both = np.isfinite(self.row_lower) & np.isfinite(self.row_upper)
-        paired = (np.diff(matrix.indptr) == 2) & ~both
+        paired = (np.diff(matrix.starts) == 2) & ~both
         entry = np.flatnonzero(holding & (may & (holders == 1))[column] & paired[row] & (side == 0))
-        start = matrix.indptr[row[entry]]
+        start = matrix.starts[row[entry]]
         partner = np.where(start == entry, start + 1, start)
         tied, other = column[entry], column[partner]
         ratio = -value[partner] / value[entry]
@@ -172,19 +160,7 @@ class Substitution:
         if not sure.any():
             return False
         entry, tied, other, ratio = entry[sure], tied[sure], other[sure], ratio[sure]
-        terms = sparse.csr_array((ratio, (np.arange(len(tied)), other)), shape=(len(tied), size))
         self._forget(row[entry])
-        self._put(tied, terms)
+        starts = np.arange(len(tied) + 1, dtype=np.int32)
+        self._put(tied, Rows(starts, other.astype(np.int32), ratio, size))
         return True
-
-
-def _row_of(matrix: Any) -> Whole:
-    """Return the row of each entry."""
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-
-
-def sparse_rows(
-    starts: NDArray[np.int32], indices: NDArray[np.int32], values: Floats, columns: int
-) -> sparse.csr_array:
-    """Return rows of entries as a sparse matrix."""
-    return sparse.csr_array((values, indices, starts), shape=(len(starts) - 1, columns))

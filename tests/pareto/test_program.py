@@ -7,13 +7,14 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from scipy.sparse import csr_array
 
 from edgeplan.instances.generators import KINDS, random_problem
 from edgeplan.model.evaluate import with_tolerance
 from edgeplan.model.formulation.assemble import assemble
 from edgeplan.model.problem import Objective
-from edgeplan.pareto.program import Rows, program
-from edgeplan.pareto.substitution import sparse_rows
+from edgeplan.pareto.program import program
+from edgeplan.pareto.rows import Rows
 
 NAMES = ("latency", "energy", "cost", "throughput")
 
@@ -21,7 +22,10 @@ NAMES = ("latency", "energy", "cost", "throughput")
 def least(cost, of):
     """The least value of a relaxation: of an assembled program or of one of boxes."""
     entries = of.rows if hasattr(of, "rows") else of
-    matrix = sparse_rows(entries.starts, entries.indices, entries.values, len(of.lower))
+    matrix = csr_array(
+        (entries.values, entries.indices, entries.starts),
+        shape=(len(of.row_lower), len(of.lower)),
+    )
     same = of.row_lower == of.row_upper
     above, below = ~same & np.isfinite(of.row_upper), ~same & np.isfinite(of.row_lower)
     size = np.abs(cost).max(initial=1e-300)  # the solver's tolerances are absolute
@@ -58,12 +62,26 @@ def test_rows_are_those_of_the_dense_matrix():
         starts=np.zeros(1, dtype=np.int32),
         indices=np.zeros(0, dtype=np.int32),
         values=np.zeros(0),
+        width=3,
     )
     rows = empty.and_dense(dense).and_dense(more)
     assert len(rows) == 4
     assert len(rows.values) == 5
-    weights = np.array([2.0, 7.0, -1.0, 0.5])
-    assert rows.weighted_sum(weights, 3) == pytest.approx(weights @ np.vstack([dense, more]))
+    both = np.vstack([dense, more])
+    weights, vector = np.array([2.0, 7.0, -1.0, 0.5]), np.array([3.0, 5.0, 7.0])
+    assert rows.weighted_sum(weights) == pytest.approx(weights @ both)
+    assert rows.times(vector) == pytest.approx(both @ vector)
+    assert rows.largest() == pytest.approx(np.abs(both).max(axis=1))
+    taken = rows.take(np.array([2, 0]))
+    assert taken.times(vector) == pytest.approx(both[[2, 0]] @ vector)
+    # x1 = 2 x0 + x2 / 6
+    terms = Rows(
+        np.array([0, 2], dtype=np.int32), np.array([0, 2], np.int32), np.array([2.0, 1 / 6]), 3
+    )
+    left = rows.replaced(np.array([1]), terms)
+    change = np.array([[1.0, 0.0, 0.0], [2.0, 0.0, 1 / 6], [0.0, 0.0, 1.0]])
+    assert left.times(vector) == pytest.approx(both @ change @ vector)
+    assert len(left.values) == 5  # the entry of x2 in the third row is cancelled
 
 
 def test_no_dense_matrix_is_made():
