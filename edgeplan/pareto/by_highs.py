@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from edgeplan.model.errors import SolverError
 from edgeplan.pareto.boxes import Box, BoxResult, BoxStatus, Vector
 from edgeplan.pareto.branching import Branching, UnsureError
-from edgeplan.pareto.program import BoxProgram, Floats
+from edgeplan.pareto.program import BoxProgram
+from edgeplan.pareto.rows import Floats
 
 FEASIBILITY_TOLERANCE = 1e-9
 SAFETY = 1e-7
@@ -65,7 +66,7 @@ class HighsBoxes:
         self.highest: Vector = tuple(float(value) for value in highest)
         self.relaxations = 0
         count = len(program.criteria)
-        rows = len(program.matrix)
+        rows = len(program.rows)
         # Objectives in units of their largest coefficient; a power of two changes no digit.
         largest = np.abs(program.criteria).max(axis=1, initial=0.0)
         self._unit = np.array([_power_of_two(value) for value in largest])
@@ -73,7 +74,7 @@ class HighsBoxes:
         self._offset = program.offsets / self._unit
         self._rows = np.arange(rows, rows + count, dtype=np.int32)
         self._columns = np.arange(len(program.lower), dtype=np.int32)
-        self._matrix = np.vstack([program.matrix, self._criteria])
+        self._matrix = program.rows.and_dense(self._criteria)
         self._low = np.concatenate([program.row_lower, np.full(count, -math.inf)])
         self._high = np.concatenate([program.row_upper, np.full(count, math.inf)])
         self._thread: ThreadPoolExecutor | None = None
@@ -195,21 +196,25 @@ class HighsBoxes:
         for key, value in options.items():
             _check(highs.setOptionValue(key, value), f"option {key}")
         program = self.program
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = len(program.lower), len(self._low)
-        lp.col_cost_ = np.zeros(lp.num_col_)
-        lp.col_lower_, lp.col_upper_ = program.lower, program.upper
-        lp.row_lower_, lp.row_upper_ = self._low, self._high
-        there = self._matrix != 0
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = lp.num_col_, lp.num_row_
-        lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
-        lp.a_matrix_.index_ = np.nonzero(self._matrix)[1].astype(np.int32)
-        lp.a_matrix_.value_ = self._matrix[there]
-        if not relaxed:
-            kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-            lp.integrality_ = [kinds[int(whole)] for whole in program.integral]
-        _check(highs.passModel(lp), "passing the program")
+        matrix, columns = self._matrix, len(program.lower)
+        passed = highs.passModel(
+            columns,
+            len(self._low),
+            len(matrix.values),
+            int(highspy.MatrixFormat.kRowwise),
+            int(highspy.ObjSense.kMinimize),
+            0.0,
+            np.zeros(columns),
+            program.lower,
+            program.upper,
+            self._low,
+            self._high,
+            matrix.starts,
+            matrix.indices,
+            matrix.values,
+            np.zeros(columns, dtype=np.int32) if relaxed else program.integral.astype(np.int32),
+        )
+        _check(passed, "passing the program")
         return highs
 
     def _interrupt(self, event: Any) -> None:
@@ -274,7 +279,7 @@ class HighsBoxes:
         # A dual of the wrong sign for a side that is open proves nothing: it counts as 0.
         duals = np.where((duals > 0) & np.isinf(self._low), 0.0, duals)
         duals = np.where((duals < 0) & np.isinf(high), 0.0, duals)
-        reduced = cost - duals @ self._matrix
+        reduced = cost - self._matrix.weighted_sum(duals)
         # Of columns without an upper bound, noise in the reduced cost is taken for 0.
         reduced = np.where(
             np.isinf(upper) & (np.abs(reduced) <= FEASIBILITY_TOLERANCE), 0.0, reduced
