@@ -5,8 +5,9 @@ limit: its duals say which choices no plan of the box can make (reduced costs), 
 there is no plan at all. The relaxation starts from the basis of the last box, so that this takes
 a few pivots; the mixed-integer program then has a fraction of its columns left.
 
-What is concluded from duals is computed anew from them (weak duality holds for any), not taken on
-HiGHS's word. An empty box that only the mixed-integer program shows is such without presolve.
+What is concluded from duals is computed anew from them (weak duality holds for any), less what
+rounding may add, and not taken on HiGHS's word. An empty box that only the mixed-integer program
+shows is such with presolve and without.
 
 References
 ----------
@@ -16,6 +17,7 @@ Shcherbina, Mathematical Programming 99 (2004): safe bounds from approximate dua
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -43,7 +45,7 @@ MOST_FREE = 400
 MOST_NODES = 600
 """Nodes after which branching here gives up."""
 PRESOLVE_FROM = 3_000
-"""Number of columns from which HiGHS simplifies the program; an empty answer is then checked."""
+"""Number of columns from which HiGHS simplifies the program at first."""
 
 
 class HighsBoxes:
@@ -75,6 +77,10 @@ class HighsBoxes:
         self._rows = np.arange(rows, rows + count, dtype=np.int32)
         self._columns = np.arange(len(program.lower), dtype=np.int32)
         self._matrix = program.rows.and_dense(self._criteria)
+        self._sizes = dataclasses.replace(self._matrix, values=np.abs(self._matrix.values))
+        # Of sums of as many terms as there are rows and columns: Higham, Accuracy and Stability
+        # of Numerical Algorithms (2002), section 3.1.
+        self._rounding = (len(self._matrix) + len(program.lower) + 4) * np.finfo(float).eps
         self._low = np.concatenate([program.row_lower, np.full(count, -math.inf)])
         self._high = np.concatenate([program.row_upper, np.full(count, math.inf)])
         self._thread: ThreadPoolExecutor | None = None
@@ -152,10 +158,16 @@ class HighsBoxes:
             highs.run()
             self.relaxations += 1
             status = highs.getModelStatus()
-            if status == self._statuses.kInfeasible:
-                if self._refuted(high, low, top):
-                    return None
-                raise UnsureError
+            if status == self._statuses.kInfeasible and self._refuted(high, low, top):
+                return None
+            if status != self._statuses.kOptimal:
+                # From no basis, what the last one has led to is left behind.
+                highs.clearSolver()
+                highs.run()
+                self.relaxations += 1
+                status = highs.getModelStatus()
+            if status == self._statuses.kInfeasible and self._refuted(high, low, top):
+                return None
             if status != self._statuses.kOptimal:
                 raise UnsureError
             solution = highs.getSolution()
@@ -284,10 +296,14 @@ class HighsBoxes:
         reduced = np.where(
             np.isinf(upper) & (np.abs(reduced) <= FEASIBILITY_TOLERANCE), 0.0, reduced
         )
-        sides = np.where(duals > 0, self._low, high)
-        bound = float(_products(duals, sides).sum())
+        sides = _products(duals, np.where(duals > 0, self._low, high))
         ends = np.where(reduced > 0, lower, upper)
-        return bound + float(_products(reduced, ends).sum()), reduced
+        sizes = np.abs(cost) + self._sizes.weighted_sum(np.abs(duals))
+        error = (
+            np.abs(sides).sum() + _products(np.where(reduced != 0, sizes, 0.0), np.abs(ends)).sum()
+        )
+        bound = float(sides.sum()) + float(_products(reduced, ends).sum())
+        return bound - self._rounding * float(error), reduced
 
     def _refuted(self, high: Floats, lower: Floats, upper: Floats) -> bool:
         """Whether HiGHS's ray proves that the relaxation has no solution."""
@@ -297,7 +313,7 @@ class HighsBoxes:
         ray = np.array(ray)
         for sign in (1.0, -1.0):
             bound, _ = self._bound(np.zeros(len(lower)), sign * ray, high, lower, upper)
-            if bound > SAFETY * np.abs(ray).max():
+            if bound > 0:
                 return True
         return False
 
@@ -316,7 +332,8 @@ class HighsBoxes:
                 self._waiting.append(known)
         presolve = len(columns) >= PRESOLVE_FROM
         mips = 0
-        for on in (True, False) if presolve else (False,):
+        # Empty is what it is with presolve and without: either alone was seen to be wrong.
+        for on in (presolve, not presolve):
             _check(highs.setOptionValue("presolve", "on" if on else "off"), "option presolve")
             highs.run()
             mips += 1

@@ -133,8 +133,8 @@ def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
         ]
 
     return BoxProgram(
-        lower=arrays.lower[kept],
-        upper=arrays.upper[kept],
+        lower=smaller.lower[kept],
+        upper=smaller.upper[kept],
         integral=integral,
         rows=Rows(
             matrix.starts,

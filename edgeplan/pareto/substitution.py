@@ -1,9 +1,10 @@
 """Fewer columns and rows for a program in sparse rows, with the same choices and objectives.
 
-Three steps: columns that an equation defines (times, bytes, energies) are replaced by what defines
+Four steps: columns that an equation defines (times, bytes, energies) are replaced by what defines
 them; rows that the columns' bounds imply are dropped; columns that all else wants small are tied
-to the one column that holds them up, or to 0. Each is done for all columns at once that do not
-depend on each other, in one go over the entries, until nothing changes.
+to the one column that holds them up, or to 0, and those that stay without an upper bound get the
+most that can hold them up. Each is done for all columns at once that do not depend on each other,
+in one go over the entries, until nothing changes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Flags = NDArray[np.bool_]
 
 TINIEST = 1e-12
 """Smaller entries are noise of the substitution."""
+CAP_ROOM = 1e-9
+"""Relative room above the most that a column needs, for rounding."""
 
 
 class Substitution:
@@ -61,6 +64,8 @@ class Substitution:
             pass
         self._drop()
         while self._tie():
+            pass
+        while self._cap():
             pass
         self._drop()
 
@@ -164,3 +169,40 @@ class Substitution:
         starts = np.arange(len(tied) + 1, dtype=np.int32)
         self._put(tied, Rows(starts, other.astype(np.int32), ratio, size))
         return True
+
+    def _cap(self) -> bool:
+        """Bound columns that all else wants small by the most that may hold them up.
+
+        No choice is lost: a column that is larger than what holds it up can be made smaller. With
+        bounds on all columns, any multipliers prove something.
+        """
+        matrix = self.matrix
+        row, column, value = matrix.row, matrix.indices, matrix.values
+        open_ = ~self.integral & ~self.gone & np.isinf(self.upper)
+        open_ &= (self.criteria >= 0).all(axis=0)
+        if not open_.any():
+            return False
+        low, high = value * self.lower[column], value * self.upper[column]
+        least, most = np.minimum(low, high), np.maximum(low, high)
+        side = np.where(value > 0, self.row_lower[row], self.row_upper[row])
+        wanted = np.flatnonzero(np.isfinite(side) & open_[column])
+        row, column, value, side = row[wanted], column[wanted], value[wanted], side[wanted]
+        # Infinite where another of the row has no bound either.
+        others = np.where(value > 0, self._but_one(least)[wanted], self._but_one(most)[wanted])
+        needed = (side - others) / value
+        level = self.lower.copy()
+        np.maximum.at(level, column, needed)
+        known = np.flatnonzero(open_ & np.isfinite(level))
+        self.upper = self.upper.copy()
+        self.upper[known] = level[known] + CAP_ROOM * np.abs(level[known])
+        return bool(len(known))
+
+    def _but_one(self, terms: Floats) -> Floats:
+        """Return for each entry the sum of the other terms of its row."""
+        row = self.matrix.row
+        finite = np.where(np.isfinite(terms), terms, 0.0)
+        infinite = self.matrix.row_sums(np.where(np.isfinite(terms), 0.0, terms))
+        counts = self.matrix.row_sums(np.isinf(terms).astype(float))
+        rest = self.matrix.row_sums(finite)[row] - finite
+        others = counts[row] - np.isinf(terms)
+        return np.where(others > 0, infinite[row], rest)
