@@ -28,6 +28,10 @@ def test_labels_find_the_whole_front(seed):
     hold(seed, "labels")
 
 
+def test_a_box_that_highs_calls_empty_without_presolve_though_it_is_not():
+    assert hold(149, "highs", least=3) == 9
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("solver", ["highs", "labels", "enumerate"])
 def test_200_fronts_are_whole(solver):
