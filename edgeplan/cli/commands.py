@@ -23,7 +23,7 @@ COMMANDS = {
     "split": "Write the parts of each network as ONNX files, one per stage.",
     "worker": "Serve stages on this machine to a run that is started elsewhere.",
     "measure-link": "Measure latency and bandwidth between two workers.",
-    "show": "Print any edgeplan file, or an ONNX file, as tables.",
+    "show": "Print what edgeplan wrote, or an ONNX file, as tables and small pictures.",
     "catalog": "List the devices and links of the catalogue, with their sources.",
     "schema": "Print the JSON Schema of a file format.",
     "demo": "Profile, plan and run three real networks on three tiers.",
