@@ -178,6 +178,7 @@ def _fields(item: DataclassInstance, *, leave_out: Collection[str] = ()) -> dict
 
 
 def baseline_json(baseline: Baseline) -> dict[str, Any]:
+    """Return the price of a baseline for machines, and why it is not feasible where it is not."""
     evaluation = baseline.evaluation
     document: dict[str, Any] = {"feasible": baseline.feasible}
     for key in (

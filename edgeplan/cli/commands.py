@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "Print what edgeplan wrote, or an ONNX file, as tables and small pictures.",
     "catalog": "List the devices and links of the catalogue, with their sources.",
     "schema": "Print the JSON Schema of a file format.",
+    "doctor": "Say what is installed here, what is not, and what each lack costs.",
     "demo": "Profile, plan and run three real networks on three tiers.",
 }
 

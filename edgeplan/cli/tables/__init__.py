@@ -3,6 +3,7 @@
 from edgeplan.cli.tables.agreements import agreement
 from edgeplan.cli.tables.baselines import comparison, load_sweep
 from edgeplan.cli.tables.catalogues import catalogue, catalogue_entry
+from edgeplan.cli.tables.diagnoses import diagnosis
 from edgeplan.cli.tables.drawings import drawing, plan_drawing
 from edgeplan.cli.tables.explanations import in_file, infeasibility, plan_explanation
 from edgeplan.cli.tables.fronts import choice, front, fronts_compared, hypervolume_gap
@@ -35,6 +36,7 @@ __all__ = [
     "considered",
     "console",
     "decision",
+    "diagnosis",
     "drawing",
     "facts",
     "front",
