@@ -38,10 +38,9 @@ def diagnosis(found: Diagnosis) -> None:
     facts("Machine", found.machine)
     facts("Tools", {name: there or units.MISSING for name, there in found.tools.items()})
     if found.lacks:
-        show(
-            "What is not there",
-            ("name", "?why", "what that costs", "what helps"),
-            ((lack.what, lack.why, lack.costs, lack.remedy) for lack in found.lacks),
+        facts(
+            "What is not there, what that costs, and what helps",
+            {each.what: f"{each.why}: {each.costs}\n→ {each.remedy}" for each in found.lacks},
         )
     if found.healthy:
         say("edgeplan works: everything is there that it cannot do without", "green")
