@@ -57,7 +57,9 @@ def input_option(
     )
 
 
-def output_option(metavar: str, text: str) -> Callable[[Decorated], Decorated]:
+def output_option(
+    metavar: str, text: str, *, required: bool = False
+) -> Callable[[Decorated], Decorated]:
     """Return ``-o``: a file to be written in a folder that is there, told before any work."""
     return click.option(
         "-o",
@@ -66,6 +68,7 @@ def output_option(metavar: str, text: str) -> Callable[[Decorated], Decorated]:
         callback=_output,
         metavar=metavar,
         help=text,
+        required=required,
     )
 
 
