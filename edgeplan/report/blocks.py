@@ -46,7 +46,7 @@ class Picture:
 
 
 def section(
-    id: str,
+    name: str,
     title: str,
     lead: str = "",
     *,
@@ -62,15 +62,15 @@ def section(
 
     Parameters
     ----------
-    id, title, lead, listed
-        As of `edgeplan.report.page.Section`.
+    name, title, lead, listed
+        As of `edgeplan.report.page.Section`, whose ``id`` is the name.
     warnings
         What must be known to read the numbers.
     cards, picture, facts, figures, tables
         The blocks, in this order.
     """
     return Section(
-        id=id,
+        id=name,
         title=title,
         lead=lead,
         template="blocks.html.j2",

@@ -117,7 +117,7 @@
   async function draw(element, make, config = {}) {
     const Plotly = await plotly();
     const height = Number(element.dataset.height) || 380;
-    const tall = () => (innerWidth < 640 ? Math.min(height, Math.round(innerWidth * 0.95)) : height);
+    const tall = () => (innerWidth < 640 && !("tall" in element.dataset) ? Math.min(height, Math.round(innerWidth * 0.95)) : height);
     element.redraw = () => {
       const { data: traces, layout } = make();
       return Plotly.react(element, coloured(traces), layoutOf(layout, tall()), { ...CONFIG, ...config });
