@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeplan.report.page import Section
+from edgeplan.report.tables import Table, told
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from edgeplan.report.figures import Figure
-    from edgeplan.report.tables import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def section(
             "cards": tuple(cards),
             "picture": picture,
             "facts": tuple(facts),
-            "tables": tuple(table for table in tables if table is not None),
+            "tables": tuple(told(table) for table in tables if table is not None),
         },
         figures=tuple(dataclasses.replace(figure, placed=True) for figure in figures),
         styles=("streams.css", "blocks.css", *(("drawing.css",) if picture is not None else ())),

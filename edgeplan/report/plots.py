@@ -94,7 +94,7 @@ def curves(
         Whether the axis is logarithmic.
     """
     data: list[Spec] = []
-    for curve in found:
+    for place, curve in enumerate(found):
         name, number = harmless(curve.name), curve.series % len(SERIES)
         if curve.half_widths is not None:
             data += _band(curve, number, name, log_y=log_y)
@@ -123,14 +123,15 @@ def curves(
             trace |= {
                 "mode": "lines+markers+text",
                 "text": [harmless(mark) for mark in curve.marks],
-                "textposition": "top center",
+                "textposition": ("top center", "bottom center", "middle right")[place % 3],
                 "cliponaxis": False,
             }
         data.append(trace)
     values = [value for curve in found for value in curve.y]
+    numbers = [x for curve in found for x in curve.x if isinstance(x, float)]
     vertical = _logarithmic(values) if log_y else {"rangemode": "tozero"}
     layout: Spec = {
-        "xaxis": axis(harmless(x_title), **({"type": "log"} if log_x else {})),
+        "xaxis": axis(harmless(x_title), **(_logarithmic(numbers) if log_x else {})),
         "yaxis": axis(harmless(y_title), **vertical),
         "hovermode": "closest",
     }

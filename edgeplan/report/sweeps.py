@@ -350,7 +350,7 @@ def _table(points: Sequence[SweptPoint], names: Sequence[str], letters: Mapping[
                 *(unit(number(point.found.get(key))) for key, _, _, _, unit in QUANTITIES),
                 units.number(number(point.found.get("bound"))),
                 units.gap(number(point.found.get("gap"))),
-                text(point.found.get("basis"), 300),
+                text(point.found.get("basis")).partition(":")[0],
             )
         )
     more = len(points) - len(rows)

@@ -6,6 +6,7 @@ table is the picture and its text alternative at once.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -174,3 +175,17 @@ def plain_bar(value: float | None, full: float, kind: str, title: str) -> tuple[
     if value is None or not full > 0 or not value > 0:
         return ()
     return (Part(start=0.0, length=value / full, kind=kind, title=title),)
+
+
+def told(table: Table) -> Table:
+    """Return a table without the columns that say nothing in any row."""
+    kept = [
+        number
+        for number in range(len(table.columns))
+        if not table.rows or any(cells[number].text or cells[number].bar for cells in table.rows)
+    ]
+    return dataclasses.replace(
+        table,
+        columns=tuple(table.columns[number] for number in kept),
+        rows=tuple(tuple(cells[number] for number in kept) for cells in table.rows),
+    )
