@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 500_000_000
 LOADS = {"rho": "load of the origins (ρ)", "rate": "rates, × the instance's"}
 MEANS = {
-    "rho": "ρ is the mean busy share of the streams' origins, if each served all that arises there.",
+    "rho": "ρ is the mean busy share of the streams' origins, if each served what arises there.",
     "rate": "The rates are multiples of the instance's.",
 }
 MEANINGS = {
@@ -138,7 +138,8 @@ def sweep_page(document: Stated, sources: Sequence[str] = ()) -> Page:
             "Latency over the load",
             "Lines with markers are simulated, with their 95 % confidence as a band; dotted lines "
             "are what the evaluator predicts. A hollow marker is a plan that breaks a limit. "
-            f"Where a line ends, there is no plan, or a queue grows without end. {MEANS.get(by, '')}",
+            "Where a line ends, there is no plan, or a queue grows without end. "
+            + MEANS.get(by, ""),
             figures=(
                 _latency_curves(by, loads),
                 _curves(

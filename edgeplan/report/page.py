@@ -135,7 +135,7 @@ def render(page: Page) -> str:
         .render(
             page=page,
             policy=(
-                f"default-src 'none'; script-src {' '.join(allowed)}; style-src 'unsafe-inline'; "
+                f"default-src 'none'; script-src 'unsafe-eval' {' '.join(allowed)}; style-src 'unsafe-inline'; "
                 "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
             ),
             styles=_markup(_texts((*PAGE_STYLES, *_named(page, "styles")))),

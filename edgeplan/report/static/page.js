@@ -78,7 +78,8 @@
   function coloured(value) {
     if (typeof value === "string") return value.startsWith("--") ? colour(value) : value;
     if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map(coloured);
+      const numbers = typeof value[0] === "number" && typeof value[value.length - 1] === "number";
+      return numbers ? value : value.map(coloured);
     }
     if (ArrayBuffer.isView(value) || value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, coloured(item)]));
@@ -117,7 +118,8 @@
   async function draw(element, make, config = {}) {
     const Plotly = await plotly();
     const height = Number(element.dataset.height) || 380;
-    const tall = () => (innerWidth < 640 && !("tall" in element.dataset) ? Math.min(height, Math.round(innerWidth * 0.95)) : height);
+    const narrow = Number(element.dataset.narrowHeight) || Math.min(height, Math.round(innerWidth * 0.95));
+    const tall = () => (innerWidth < 640 ? narrow : height);
     element.redraw = () => {
       const { data: traces, layout } = make();
       return Plotly.react(element, coloured(traces), layoutOf(layout, tall()), { ...CONFIG, ...config });
@@ -157,7 +159,19 @@
     }
   }
 
-  addEventListener("beforeprint", () => [...waiting.keys()].forEach(arrive));
+  // On paper all charts stand, in the colours of the light theme.
+  let before = null;
+  addEventListener("beforeprint", () => {
+    [...waiting.keys()].forEach(arrive);
+    before = root.getAttribute("data-theme");
+    root.setAttribute("data-theme", "light");
+    listeners.forEach((listener) => listener());
+  });
+  addEventListener("afterprint", () => {
+    if (before === null) root.removeAttribute("data-theme");
+    else root.setAttribute("data-theme", before);
+    listeners.forEach((listener) => listener());
+  });
 
   startTheme();
   startFigures();
