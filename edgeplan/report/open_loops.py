@@ -283,11 +283,8 @@ def _served_table(served: Sequence[tuple[int, str, str, Stated]]) -> Table:
                 what,
                 "" if size is None else units.size(size),
                 units.seconds(before),
-                Cell(
-                    text=units.seconds(service)
-                    + ("" if spread is None else f" ± {units.seconds(spread)}"),
-                    tone="strong",
-                ),
+                Cell(text=units.seconds(service), tone="strong"),
+                "" if spread is None else f"± {units.seconds(spread)}",
                 against(service, before),
                 bullet(
                     before,
@@ -307,7 +304,7 @@ def _served_table(served: Sequence[tuple[int, str, str, Stated]]) -> Table:
         caption="Stages and transfers (predicted and measured)",
         columns=columns(
             *("stream", "*step", "?>bytes", "?>service, predicted", ">service, measured"),
-            *("?>to predicted", "=service", "?>wait, predicted"),
+            *("?>spread", "?>to predicted", "=service", "?>wait, predicted"),
             *("?>wait, measured", "?=wait", "?machine or link"),
         ),
         rows=tuple(rows),

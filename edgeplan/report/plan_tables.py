@@ -72,7 +72,9 @@ def latencies(problem: Problem, evaluation: Evaluation) -> Table:
             )
         )
     more = len(routes) - len(rows)
-    note = f"The bars end at {units.seconds(full)}; a mark is the deadline of the stream's mean."
+    note = f"The bars end at {units.seconds(full)}."
+    if near:
+        note += " A mark is the deadline of the stream's mean."
     return Table(
         caption="Latency of a request by route (predicted, mean)",
         columns=columns(

@@ -194,8 +194,8 @@ def sweep_page(points: Sequence[SweptPoint], name: str = "", sources: Sequence[s
             section(
                 "sweep",
                 "Over the parameter",
-                "Predicted by the evaluator, of the plan that was found at each point. The letter "
-                "at a point names its plan: where it changes, so does the plan.",
+                "Predicted by the evaluator, of the plan that was found at each point. A letter "
+                "names the plan from there on.",
                 warnings=warnings,
                 facts=facts,
                 figures=figures,
@@ -321,7 +321,7 @@ def _figure(
                     f"plan {letters.get(point.plan, '–')}"
                     for point, value in zip(points, values, strict=True)
                 ],
-                marks=[letters.get(point.plan, "") for point in points],
+                marks=_changes(points, letters),
             )
         )
     return plots.curves(
@@ -336,6 +336,15 @@ def _figure(
         axis,
         log_x=scale.even,
     )
+
+
+def _changes(points: Sequence[SweptPoint], letters: Mapping[str, str]) -> list[str]:
+    """Return the plan's letter for each point where it is another than at the point before."""
+    found = [letters.get(point.plan, "") for point in points]
+    return [
+        letter if place == 0 or letter != found[place - 1] else ""
+        for place, letter in enumerate(found)
+    ]
 
 
 def _table(points: Sequence[SweptPoint], names: Sequence[str], letters: Mapping[str, str]) -> Table:
