@@ -228,7 +228,7 @@
     });
 
     const first = cloud(points, webgl);
-    find("cloud").setAttribute("role", "img");
+    find("cloud").setAttribute("role", "group");
     find("cloud").setAttribute("aria-label", first.words);
     find("cloud-note").textContent = first.note;
     clickable(find("cloud"), first);
