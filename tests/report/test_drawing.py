@@ -100,7 +100,9 @@ def test_arrows_begin_and_end_at_their_boxes(shown):
     boxes = {box.title: box for box in placed.devices}
     for move, arrow in zip(shown.transfers, placed.transfers, strict=True):
         numbers = [float(n) for n in re.findall(r"-?\d+(?:\.\d+)?", arrow.path)]
-        for (x, y), name in zip((numbers[:2], numbers[-2:]), (move.source, move.target), strict=True):
+        for (x, y), name in zip(
+            (numbers[:2], numbers[-2:]), (move.source, move.target), strict=True
+        ):
             box = boxes[name]
             assert x == pytest.approx(box.x, abs=0.1) or x == pytest.approx(
                 box.x + box.width, abs=0.1
@@ -136,7 +138,10 @@ def test_without_the_problem_stages_have_no_times():
     found = scene_of_routes(hostile_plan())
     assert [device.name for device in found.devices] == [PHONE, EDGE, CLOUD]
     assert all(stage.seconds is None for device in found.devices for stage in device.stages)
-    assert [(move.source, move.target) for move in found.transfers] == [(PHONE, EDGE), (EDGE, CLOUD)]
+    assert [(move.source, move.target) for move in found.transfers] == [
+        (PHONE, EDGE),
+        (EDGE, CLOUD),
+    ]
     assert " ms" not in read(str(drawing(found))).text
 
 
@@ -146,9 +151,7 @@ def test_what_is_too_much_is_left_out_and_said():
     links = tuple(
         Link(source=PHONE, target=device.name, bytes_per_second=1e6) for device in more[:2]
     )
-    large = dataclasses.replace(
-        made, devices=(*made.devices, *more), links=(*made.links, *links)
-    )
+    large = dataclasses.replace(made, devices=(*made.devices, *more), links=(*made.links, *links))
     found = scene(large, evaluate(large, hostile_plan()))
     assert len(found.devices) == MOST_DEVICES
     assert {PHONE, EDGE, CLOUD} <= {device.name for device in found.devices}
@@ -159,9 +162,7 @@ def test_many_arrows_are_cut_to_the_slowest():
     made = hostile_problem()
     found = scene(made, evaluate(made, hostile_plan()))
     assert len(found.transfers) <= MOST_ARROWS
-    routes = {
-        f"s{n}": (Route(devices=(f"d{n % 20}", f"d{(n * 7 + 3) % 20}")),) for n in range(120)
-    }
+    routes = {f"s{n}": (Route(devices=(f"d{n % 20}", f"d{(n * 7 + 3) % 20}")),) for n in range(120)}
     crowd = scene_of_routes(Plan(routes=routes))
     assert len(crowd.transfers) <= MOST_ARROWS
     placed = below_each_other(crowd)
