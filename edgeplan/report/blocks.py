@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeplan.report.page import Section
+from edgeplan.report.tables import Table, told
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from edgeplan.report.figures import Figure
-    from edgeplan.report.tables import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Picture:
 
 
 def section(
-    id: str,
+    name: str,
     title: str,
     lead: str = "",
     *,
@@ -62,15 +62,15 @@ def section(
 
     Parameters
     ----------
-    id, title, lead, listed
-        As of `edgeplan.report.page.Section`.
+    name, title, lead, listed
+        As of `edgeplan.report.page.Section`, whose ``id`` is the name.
     warnings
         What must be known to read the numbers.
     cards, picture, facts, figures, tables
         The blocks, in this order.
     """
     return Section(
-        id=id,
+        id=name,
         title=title,
         lead=lead,
         template="blocks.html.j2",
@@ -79,7 +79,7 @@ def section(
             "cards": tuple(cards),
             "picture": picture,
             "facts": tuple(facts),
-            "tables": tuple(table for table in tables if table is not None),
+            "tables": tuple(told(table) for table in tables if table is not None),
         },
         figures=tuple(dataclasses.replace(figure, placed=True) for figure in figures),
         styles=("streams.css", "blocks.css", *(("drawing.css",) if picture is not None else ())),

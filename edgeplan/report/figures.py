@@ -43,6 +43,8 @@ class Figure:
         Caption: what the numbers are (predicted, simulated, measured), their units.
     height
         In pixels on a wide screen.
+    tall
+        Whether it has that height on narrow screens too: it goes with what there is to show.
     placed
         Whether a template places it (``{{ chart(figure) }}``), not the section's end.
     """
@@ -53,6 +55,7 @@ class Figure:
     layout: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     height: int = 380
+    tall: bool = False
     placed: bool = False
 
     def spec(self) -> dict[str, Any]:

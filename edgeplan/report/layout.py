@@ -233,17 +233,26 @@ def _about(device: DrawnDevice) -> str:
         if device.utilisation is not None:
             words.append(f"{units.percent(device.utilisation)} busy")
     else:
-        words.append("runs nothing")
+        words.append(_starts(device) or "runs nothing")
     if device.zone:
         words.append(f"zone {_cut(device.zone, 14)}")
     return " · ".join(words)
+
+
+def _starts(device: DrawnDevice) -> str:
+    """Say which streams' requests begin at a device that runs none of their layers."""
+    if not device.origin_of:
+        return ""
+    if len(device.origin_of) > 1:
+        return f"{len(device.origin_of)} streams begin here"
+    return f"{_cut(device.origin_of[0], 18)} begins here"
 
 
 def _stage(stage: DrawnStage, x: float, y: float) -> PlacedStage:
     share = "" if stage.share >= 1 - 1e-9 else f" {units.percent(stage.share)}"
     last = stage.stop - 1
     if stage.stop - stage.first == stage.layers:
-        layers = f"all {units.counted(stage.layers, 'layer')}" if stage.layers > 1 else "its layer"
+        layers = f"all {units.counted(stage.layers, 'layer')}" if stage.layers > 1 else "1 layer"
     elif last == stage.first:
         layers = f"layer {last} of {stage.layers}"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from edgeplan.report.read import Source
 
 MAX_BYTES = 500_000_000
-LOADS = {
-    "rho": "mean load of the streams' origins, if each served what arises there (ρ)",
-    "rate": "rates, as multiples of the instance's",
+LOADS = {"rho": "load of the origins (ρ)", "rate": "rates, × the instance's"}
+MEANS = {
+    "rho": "ρ is the mean busy share of the streams' origins, if each served what arises there.",
+    "rate": "The rates are multiples of the instance's.",
 }
 MEANINGS = {
     "all-edge": "each stream whole at its own origin",
@@ -136,7 +138,8 @@ def sweep_page(document: Stated, sources: Sequence[str] = ()) -> Page:
             "Latency over the load",
             "Lines with markers are simulated, with their 95 % confidence as a band; dotted lines "
             "are what the evaluator predicts. A hollow marker is a plan that breaks a limit. "
-            "Where a line ends, there is no plan, or a queue grows without end.",
+            "Where a line ends, there is no plan, or a queue grows without end. "
+            + MEANS.get(by, ""),
             figures=(
                 _latency_curves(by, loads),
                 _curves(
@@ -146,7 +149,7 @@ def sweep_page(document: Stated, sources: Sequence[str] = ()) -> Page:
                     loads,
                     _slowest,
                     1e3,
-                    "p95 of the slowest stream (ms)",
+                    "p95, slowest stream (ms)",
                     log=True,
                 ),
             ),
@@ -260,7 +263,8 @@ def _busiest(each: Stated) -> float | None:
 def _differs(loads: Sequence[Load]) -> bool:
     """Return whether the objective is more than the mean latency."""
     return any(
-        (value := _objective(each)) is not None and value != _predicted(each)
+        (value := _objective(each)) is not None
+        and not math.isclose(value, _predicted(each) or 0.0, rel_tol=1e-3)
         for load in loads
         for each in load.plans.values()
     )
@@ -331,7 +335,7 @@ def _latency_curves(by: str, loads: Sequence[Load]) -> Figure:
 
 
 def _curves(
-    id: str,
+    name: str,
     label: str,
     by: str,
     loads: Sequence[Load],
@@ -352,7 +356,7 @@ def _curves(
         for place, (names, plans) in enumerate(_groups(loads, (quantity,)))
     ]
     return plots.curves(
-        Figure(id=f"{id}-curves", label=f"{label}, over the load", data=(), note=f"{label}."),
+        Figure(id=f"{name}-curves", label=f"{label}, over the load", data=(), note=f"{label}."),
         curves,
         LOADS.get(by, by),
         y_title,
@@ -399,7 +403,7 @@ def _over_loads(
 def _meanings(plans: Mapping[str, Stated]) -> Table:
     return Table(
         caption="What the plans are",
-        columns=columns("plan", "how it is made"),
+        columns=columns("plan", "*how it is made"),
         rows=tuple(row(name, MEANINGS.get(name, "")) for name in plans),
     )
 
@@ -416,7 +420,7 @@ def _reasons(by: str, loads: Sequence[Load]) -> Table | None:
         return None
     return Table(
         caption="Limits that plans break",
-        columns=columns("plan", f">{by}", "what"),
+        columns=columns("plan", f">{by}", "*what"),
         rows=tuple(rows[:500]),
         folded=True,
     )
@@ -514,7 +518,7 @@ def _at_one_load(found: Load) -> Table:
         columns=columns(
             *("plan", "?>mean, predicted", "?prediction is", ">mean, simulated", "?>± 95 %"),
             *("?>p95, simulated", "?>energy, predicted", "?>cost, predicted"),
-            *("?>objective, predicted", "?=objective, as a bar", "limits"),
+            *("?>objective, predicted", "?=objective, as a bar", "*limits"),
         ),
         rows=tuple(rows),
         note="p95 is that of the slowest stream.",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
+from edgeplan.report.limits import broken
 from edgeplan.report.tables import Cell, Part, Table, columns, plain_bar, row
 from edgeplan.report.waterfall import KINDS, Step, steps, totals
 
@@ -23,8 +24,6 @@ MOST_ROUTES = 40
 MOST_STEPS = 40
 """Steps of a route that are listed."""
 MOST_ROWS = 200
-OPEN_ROUTES = 1
-"""Routes whose steps are shown at once; those of more are folded."""
 
 LEGEND = (
     ("compute", "compute"),
@@ -73,7 +72,9 @@ def latencies(problem: Problem, evaluation: Evaluation) -> Table:
             )
         )
     more = len(routes) - len(rows)
-    note = f"The bars end at {units.seconds(full)}; a mark is the deadline of the stream's mean."
+    note = f"The bars end at {units.seconds(full)}."
+    if near:
+        note += " A mark is the deadline of the stream's mean."
     return Table(
         caption="Latency of a request by route (predicted, mean)",
         columns=columns(
@@ -98,12 +99,13 @@ def waterfalls(evaluation: Evaluation) -> tuple[Table, ...]:
     slowest = sorted(routes, key=lambda each: -each[3].latency_seconds)[:MOST_ROUTES]
     shown = [each for each in routes if each in slowest]
     return tuple(
-        _waterfall(number, name, route, folded=len(shown) > OPEN_ROUTES)
-        for number, _, name, route in shown
+        _waterfall(number, name, route, folded=len(shown) > 1, opened=each is slowest[0])
+        for each in shown
+        for number, _, name, route in (each,)
     )
 
 
-def _waterfall(number: int, name: str, route: RoutePrice, *, folded: bool) -> Table:
+def _waterfall(number: int, name: str, route: RoutePrice, *, folded: bool, opened: bool) -> Table:
     found = steps(route)
     full = route.latency_seconds or 1.0
     rows = [
@@ -133,6 +135,7 @@ def _waterfall(number: int, name: str, route: RoutePrice, *, folded: bool) -> Ta
         note=f"{units.counted(more, 'more step')} left out." if more > 0 else "",
         legend=LEGEND,
         folded=folded,
+        opened=opened,
     )
 
 
@@ -175,7 +178,7 @@ def deadlines(evaluation: Evaluation) -> Table | None:
     return Table(
         caption="Deadlines and their slack (predicted)",
         columns=columns(
-            *("stream", "of", ">predicted", ">deadline", ">slack", "?prediction is"),
+            *("stream", "of", "?>predicted", "?>deadline", ">slack", "?prediction is"),
             "?=share of the deadline",
         ),
         rows=tuple(rows[:MOST_ROWS]),
@@ -334,7 +337,7 @@ def objective_terms(problem: Problem, evaluation: Evaluation) -> Table:
     return Table(
         caption=f"What the objective is made of (predicted, {per})",
         columns=columns(
-            *("term", ">value", ">weight", "?>divided by", ">part of the objective"),
+            *("term", ">value", "?>weight", "?>divided by", ">part of the objective"),
             "?=share",
         ),
         rows=tuple(rows),
@@ -353,12 +356,12 @@ def compared(
     problem, evaluation
         What was planned, and the plan's price.
     name
-        What the plan is called.
+        What found the plan; empty where not known.
     baselines
         The plans to beat, priced likewise.
     """
     found = [(each.name, each.evaluation, each.why, False) for each in baselines]
-    found.append((name, evaluation, "", True))
+    found.append((f"this plan ({name})" if name else "this plan", evaluation, "", True))
     found.sort(
         key=lambda each: (
             not each[3],
@@ -378,7 +381,7 @@ def compared(
         value = None if priced is None else priced.objective
         rows.append(
             row(
-                Cell(text=f"{label} (this plan)" if ours else label, tone="strong" if ours else ""),
+                Cell(text=label, tone="strong" if ours else ""),
                 *_prices(priced),
                 Cell(text=units.number(value), tone="strong" if ours else ""),
                 Cell(
@@ -390,7 +393,7 @@ def compared(
                     )
                 ),
                 Cell(
-                    text="keeps every limit" if feasible else why or broken_words(priced),
+                    text="keeps every limit" if feasible else broken_words(priced) or why,
                     tone="good" if feasible else "bad",
                 ),
             )
@@ -399,7 +402,7 @@ def compared(
         caption="The plan beside the baselines (all predicted by the same evaluator)",
         columns=columns(
             *("plan", "?>latency", "?>energy", "?>cost", ">objective", "?=objective, as a bar"),
-            "limits",
+            "*limits",
         ),
         rows=tuple(rows),
     )
@@ -421,7 +424,7 @@ def broken_words(priced: Evaluation | None) -> str:
         return ""
     first, *others = priced.violations
     more = f" (and {len(others)} more)" if others else ""
-    return f"{first.kind}, {first.place}: {first.message}{more}"
+    return f"{first.kind}, {first.place}: {broken(first)}{more}"
 
 
 def violations(evaluation: Evaluation) -> Table | None:
@@ -430,9 +433,9 @@ def violations(evaluation: Evaluation) -> Table | None:
         return None
     return Table(
         caption="Limits that the plan breaks (predicted)",
-        columns=columns("limit", "where", "what"),
+        columns=columns("limit", "where", "*what"),
         rows=tuple(
-            row(Cell(text=each.kind, tone="bad"), each.place, each.message)
+            row(Cell(text=each.kind, tone="bad"), each.place, broken(each))
             for each in evaluation.violations[:MOST_ROWS]
         ),
         note=_left_out(len(evaluation.violations), "limit"),

@@ -430,7 +430,7 @@ def _alone(file: PlanFile, sources: Sequence[str]) -> Page:
                 tables=(
                     Table(
                         caption="Stages of every route, layers by number",
-                        columns=columns("stream", ">share", "?>batch", "stages"),
+                        columns=columns("stream", ">share", "?>batch", "*stages"),
                         rows=tuple(rows[:MOST_STREAMS]),
                         note=f"{len(rows) - MOST_STREAMS} more routes left out."
                         if len(rows) > MOST_STREAMS
@@ -482,7 +482,7 @@ def _stated_baselines(document: Stated) -> tuple[Section, ...]:
         caption="Baselines, as the file states them (predicted)",
         columns=columns(
             *("plan", "?>latency", "?>energy", "?>cost", ">objective", "?=objective, as a bar"),
-            "limits",
+            "*limits",
         ),
         rows=tuple(rows),
     )
@@ -490,7 +490,7 @@ def _stated_baselines(document: Stated) -> tuple[Section, ...]:
 
 
 def _label(file: PlanFile) -> str:
-    return stated.text(file.about.get("chosen"), 60) or "plan"
+    return stated.text(file.about.get("chosen"), 60)
 
 
 def _subtitle(problem: Problem) -> str:
@@ -499,7 +499,7 @@ def _subtitle(problem: Problem) -> str:
         f"{units.counted(len(problem.streams), 'stream')} of "
         f"{units.counted(layers, 'layer')} in all on "
         f"{units.counted(len(problem.devices), 'device')}, "
-        f"{units.request_rate(problem.total_rate)} requests"
+        f"{problem.total_rate:.4g} requests per second"
     )
 
 

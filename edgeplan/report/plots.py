@@ -1,11 +1,12 @@
-"""Figures of predicted, simulated and measured values: lines with bands, bars, points.
+"""Figures of predicted, simulated and measured values: lines with bands, and points.
 
-Every series has a marker, dash or pattern beside its colour, so that none is told by that alone.
+Every series has a marker beside its colour, so that none is told by that alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,8 @@ class Curve:
         Which points are of plans that break a limit.
     texts
         Shown with the points, in lines.
+    marks
+        Written at the points; none where empty.
     predicted
         Whether it is a prediction: a thin dotted line without markers.
     """
@@ -53,6 +56,7 @@ class Curve:
     half_widths: Sequence[float | None] | None = None
     hollow: Sequence[bool] = ()
     texts: Sequence[str] = ()
+    marks: Sequence[str] = ()
     predicted: bool = False
 
 
@@ -68,7 +72,13 @@ def harmless(text: str) -> str:
 
 
 def curves(
-    figure: Figure, found: Sequence[Curve], x_title: str, y_title: str, *, log_y: bool = False
+    figure: Figure,
+    found: Sequence[Curve],
+    x_title: str,
+    y_title: str,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
 ) -> Figure:
     """Return a figure with lines and bands.
 
@@ -80,11 +90,11 @@ def curves(
         The lines; names are shown as they are.
     x_title, y_title
         Of the axes, with units.
-    log_y
-        Whether the vertical axis is logarithmic.
+    log_x, log_y
+        Whether the axis is logarithmic.
     """
     data: list[Spec] = []
-    for curve in found:
+    for place, curve in enumerate(found):
         name, number = harmless(curve.name), curve.series % len(SERIES)
         if curve.half_widths is not None:
             data += _band(curve, number, name, log_y=log_y)
@@ -96,7 +106,7 @@ def curves(
             "mode": "lines" if curve.predicted else "lines+markers",
             "name": name,
             "legendgroup": name,
-            "showlegend": not curve.predicted,
+            "showlegend": not curve.predicted and len(found) > 1,
             "x": list(curve.x),
             "y": list(curve.y),
             "line": {
@@ -109,10 +119,19 @@ def curves(
         if curve.texts:
             hover = [harmless(text).replace("\n", "<br>") for text in curve.texts]
             trace |= {"hovertext": hover, "hoverinfo": "text"}
+        if any(curve.marks):
+            trace |= {
+                "mode": "lines+markers+text",
+                "text": [harmless(mark) for mark in curve.marks],
+                "textposition": ("top center", "bottom center", "middle right")[place % 3],
+                "cliponaxis": False,
+            }
         data.append(trace)
-    vertical = {"type": "log"} if log_y else {"rangemode": "tozero"}
+    values = [value for curve in found for value in curve.y]
+    numbers = [x for curve in found for x in curve.x if isinstance(x, float)]
+    vertical = _logarithmic(values) if log_y else {"rangemode": "tozero"}
     layout: Spec = {
-        "xaxis": axis(harmless(x_title)),
+        "xaxis": axis(harmless(x_title), **(_logarithmic(numbers) if log_x else {})),
         "yaxis": axis(harmless(y_title), **vertical),
         "hovermode": "closest",
     }
@@ -139,76 +158,18 @@ def _band(curve: Curve, number: int, name: str, *, log_y: bool) -> list[Spec]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bars:
-    """A series of horizontal bars, one for each label.
+class Dots:
+    """A series of points, one for each label.
 
     Parameters
     ----------
-    name, series
+    name, series, marker
         Of the series, with the number of its colour.
     values
-        Lengths; ``None`` for none.
+        Where the points are; ``None`` for none.
     low, high
         Ends of an error bar, absolute; ``None`` for none.
-    pattern
-        Of the fill: ``""``, ``"/"``, ``"x"``…, so that series differ without colour.
     """
-
-    name: str
-    series: int
-    values: Sequence[float | None]
-    low: Sequence[float | None] | None = None
-    high: Sequence[float | None] | None = None
-    pattern: str = ""
-
-
-def grouped_bars(
-    figure: Figure, labels: Sequence[str], series: Sequence[Bars], x_title: str
-) -> Figure:
-    """Return a figure with groups of horizontal bars, the first label on top.
-
-    Parameters
-    ----------
-    figure
-        Its name, label and note; the rest is put in.
-    labels
-        Of the groups; equal ones are told apart.
-    series
-        A bar in each group.
-    x_title
-        Of the axis, with its unit.
-    """
-    names = [harmless(label) for label in _distinct(labels)]
-    data = []
-    for each in series:
-        trace: Spec = {
-            "type": "bar",
-            "orientation": "h",
-            "name": each.name,
-            "y": names,
-            "x": list(each.values),
-            "marker": {
-                "color": SERIES[each.series],
-                "pattern": {"shape": each.pattern, "size": 5, "solidity": 0.25},
-            },
-        }
-        if each.low is not None and each.high is not None:
-            trace["error_x"] = _errors(each.values, each.low, each.high)
-        data.append(trace)
-    layout = {
-        "barmode": "group",
-        "xaxis": axis(x_title, rangemode="tozero"),
-        "yaxis": {"autorange": "reversed", "automargin": True},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
-        "bargap": 0.28,
-    }
-    height = min(TALLEST, 150 + (14 + 14 * len(series)) * len(names))
-    return dataclasses.replace(figure, data=data, layout=layout, height=height)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dots:
-    """A series of points, one for each label: as `Bars`, with a marker."""
 
     name: str
     series: int
@@ -252,12 +213,30 @@ def dots(figure: Figure, labels: Sequence[str], series: Sequence[Dots], x_title:
             trace["error_x"] = _errors(each.values, each.low, each.high)
         data.append(trace)
     layout = {
-        "xaxis": axis(x_title, type="log"),
+        "xaxis": axis(x_title, **_logarithmic([v for each in series for v in each.values])),
         "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
     }
     height = min(TALLEST, 170 + 34 * len(names))
-    return dataclasses.replace(figure, data=data, layout=layout, height=height)
+    return dataclasses.replace(figure, data=data, layout=layout, height=height, tall=True)
+
+
+def _logarithmic(values: Sequence[float | None]) -> Spec:
+    """Return a logarithmic axis that shows all values, with ticks at 1, 2 and 5.
+
+    Long error bars are cut: they would press together what is to be compared.
+    """
+    known = [value for value in values if value is not None and value > 0]
+    low, high = min(known, default=1.0) / 1.4, max(known, default=10.0) * 1.4
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 3 else (1,)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    return {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
 
 
 def _errors(

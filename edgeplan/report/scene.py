@@ -53,7 +53,7 @@ class DrawnDevice:
     Parameters
     ----------
     name, tier, zone
-        As the problem has it; empty where not known.
+        As the problem has it; empty where not known, the zone where there is but one.
     on
         Whether it keeps layers.
     replicas
@@ -62,6 +62,8 @@ class DrawnDevice:
         Busy share of each; ``None`` where not known.
     stages
         In the order of streams and routes.
+    origin_of
+        Streams whose requests arise here.
     """
 
     name: str
@@ -71,6 +73,7 @@ class DrawnDevice:
     replicas: int
     utilisation: float | None
     stages: tuple[DrawnStage, ...]
+    origin_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,15 +170,17 @@ def scene(problem: Problem, evaluation: Evaluation) -> Scene:
             for transfer in route.transfers:
                 key = (transfer.source, transfer.target)
                 moved.setdefault(key, []).append((number, weight, transfer))
+    zones = {device.zone for device in problem.devices}
     devices = [
         DrawnDevice(
             name=load.name,
             tier=problem.device[load.name].tier,
-            zone=problem.device[load.name].zone,
+            zone=problem.device[load.name].zone if len(zones) > 1 else "",
             on=load.on,
             replicas=load.replicas,
             utilisation=load.utilisation,
             stages=tuple(stages[load.name]),
+            origin_of=tuple(s.name for s in problem.streams if s.origin == load.name),
         )
         for load in evaluation.devices
     ]

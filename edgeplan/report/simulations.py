@@ -112,7 +112,7 @@ def simulation_page(document: Stated, sources: Sequence[str] = ()) -> Page:
                 "Simulated by discrete events, beside what the evaluator predicts. Intervals are "
                 "of 95 % confidence.",
                 figures=(_latency_figure(streams),) if streams else (),
-                tables=(_streams(streams), _deadlines(streams)),
+                tables=(_streams(streams), _percentiles(streams), _deadlines(streams)),
             ),
             section(
                 "loads",
@@ -206,7 +206,6 @@ def _streams(streams: Sequence[Stated]) -> Table:
                 units.seconds(number(each.get("half_width"))),
                 against(mean, number(predicted.get("mean_seconds"))),
                 text(predicted.get("basis")).replace("none", "without waits"),
-                *(_percentile(each, key) for key in PERCENTILES),
             )
         )
     return Table(
@@ -214,20 +213,35 @@ def _streams(streams: Sequence[Stated]) -> Table:
         columns=columns(
             *("stream", "?arrivals", "?>rate", "?>requests", "?>mean, predicted"),
             *(">mean, simulated", "?>± 95 %", ">to predicted", "?prediction is"),
-            *("?>p50", ">p95", "?>p99"),
         ),
         rows=tuple(rows),
-        note="Percentiles are simulated; in brackets their 95 % interval."
-        + (f" {len(streams) - MOST_ROWS} streams left out." if len(streams) > MOST_ROWS else ""),
+        note=f"{len(streams) - MOST_ROWS} streams left out." if len(streams) > MOST_ROWS else "",
     )
 
 
-def _percentile(each: Stated, key: str) -> str:
-    low, high = pair(each.get(f"{key}_interval"))
-    value = units.seconds(number(each.get(key)))
-    if low is None or high is None:
-        return value
-    return f"{value} ({units.seconds(low)} – {units.seconds(high)})"
+def _percentiles(streams: Sequence[Stated]) -> Table:
+    rows = []
+    for place, each in enumerate(streams[:MOST_ROWS]):
+        cells = []
+        for key in PERCENTILES:
+            low, high = pair(each.get(f"{key}_interval"))
+            known = low is not None and high is not None
+            cells += [
+                Cell(text=units.seconds(number(each.get(key))), tone="strong"),
+                Cell(text=f"{units.seconds(low)} – {units.seconds(high)}" if known else ""),
+                Cell(text=units.seconds(number(part(each, "predicted").get(key)))),
+            ]
+        rows.append(row(Cell(text=text(each.get("name"), 80), stream=place), *cells))
+    names = [
+        name
+        for key in PERCENTILES
+        for name in (f">{key}, simulated", "?>95 % interval", f"?>{key}, predicted")
+    ]
+    return Table(
+        caption="Percentiles of the latency by stream (simulated, beside predicted)",
+        columns=columns("stream", *names),
+        rows=tuple(rows),
+    )
 
 
 def _deadlines(streams: Sequence[Stated]) -> Table | None:
@@ -307,7 +321,7 @@ def _loads(loads: Sequence[Stated], what: str) -> Table | None:
             *("?>mean wait, predicted", ">mean wait, simulated"),
         ),
         rows=tuple(rows),
-        note="Bars are simulated; a mark is what was predicted.",
+        legend=(("simulated", "simulated"), ("mark-sample", "predicted")),
     )
 
 

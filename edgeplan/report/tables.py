@@ -6,8 +6,8 @@ table is the picture and its text alternative at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import Literal
 
 Tone = Literal["", "good", "bad", "quiet", "strong"]
@@ -62,6 +62,8 @@ class Cell:
         Where a limit stands on the bar, as a share of its width.
     mark_title
         What the mark is.
+    whisker
+        A thin line over the bar: the spread of its value.
     """
 
     text: str = ""
@@ -70,6 +72,7 @@ class Cell:
     bar: tuple[Part, ...] = ()
     mark: float | None = None
     mark_title: str = ""
+    whisker: Part | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +89,15 @@ class Column:
         Whether it is left out on a narrow screen.
     bar
         Whether its cells are bars.
+    words
+        Whether its cells are sentences, which need room.
     """
 
     name: str
     number: bool = False
     minor: bool = False
     bar: bool = False
+    words: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +115,9 @@ class Table:
     legend
         Kinds of the bars' pieces with their meaning.
     folded
-        Whether it is shown only when its caption is chosen.
+        Whether it can be folded away, so that only its caption is seen.
+    opened
+        Whether what can be folded is open at first.
     """
 
     caption: str
@@ -118,22 +126,32 @@ class Table:
     note: str = ""
     legend: tuple[tuple[str, str], ...] = ()
     folded: bool = False
-    key: str = field(default="", compare=False)
+    opened: bool = False
 
 
 def columns(*names: str) -> tuple[Column, ...]:
-    """Return columns by their names: ``>`` sets to the right, ``?`` is minor, ``=`` has bars.
+    """Return columns by their names and the signs before them.
+
+    ``>`` sets to the right, ``?`` is minor, ``=`` has bars, ``*`` has sentences.
 
     Examples
     --------
     >>> columns("device", "?>power")[1]
-    Column(name='power', number=True, minor=True, bar=False)
+    Column(name='power', number=True, minor=True, bar=False, words=False)
     """
     found = []
     for name in names:
-        bare = name.lstrip("?>=")
+        bare = name.lstrip("?>=*")
         signs = name[: len(name) - len(bare)]
-        found.append(Column(name=bare, number=">" in signs, minor="?" in signs, bar="=" in signs))
+        found.append(
+            Column(
+                name=bare,
+                number=">" in signs,
+                minor="?" in signs,
+                bar="=" in signs,
+                words="*" in signs,
+            )
+        )
     return tuple(found)
 
 
@@ -159,10 +177,15 @@ def plain_bar(value: float | None, full: float, kind: str, title: str) -> tuple[
     return (Part(start=0.0, length=value / full, kind=kind, title=title),)
 
 
-def facts(caption: str, pairs: Sequence[tuple[str, str | Cell]]) -> Table:
-    """Return a table of two columns: what, and its value."""
-    return Table(
-        caption=caption,
-        columns=columns("what", "value"),
-        rows=tuple(row(Cell(text=name, tone="quiet"), value) for name, value in pairs),
+def told(table: Table) -> Table:
+    """Return a table without the columns that say nothing in any row."""
+    kept = [
+        number
+        for number in range(len(table.columns))
+        if not table.rows or any(cells[number].text or cells[number].bar for cells in table.rows)
+    ]
+    return dataclasses.replace(
+        table,
+        columns=tuple(table.columns[number] for number in kept),
+        rows=tuple(tuple(cells[number] for number in kept) for cells in table.rows),
     )
