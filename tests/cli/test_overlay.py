@@ -139,7 +139,15 @@ def test_one_stream_has_the_plain_name(scene):
     assert set(export(scene, "--stream", "a")) == {"o.json", "o.seconds.json", "o.bytes.json"}
 
 
-@pytest.mark.parametrize("name", ["squeezenet", "inception_v2", "ppocr_cls", "minilm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "squeezenet",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("inception_v2", "ppocr_cls")),
+        # Folding makes a value at which it is cut.
+        pytest.param("minilm", marks=pytest.mark.long),
+    ],
+)
 def test_every_node_that_runs_is_of_the_layer_of_its_place(name, zoo, tmp_path):
     """The walk over the file as it is agrees with the order of the folded one."""
     prepared = prepare(zoo / f"{name}.onnx", folder=tmp_path)
