@@ -90,7 +90,7 @@ class Result:
             "routes": None if self.plan is None else routes_json(self.plan),
             "replicas": None if self.evaluation is None else replicas_json(self.evaluation),
             "evaluation": None if self.evaluation is None else evaluation_json(self.evaluation),
-            "baselines": {baseline.name: _baseline_json(baseline) for baseline in self.baselines},
+            "baselines": {baseline.name: baseline_json(baseline) for baseline in self.baselines},
         }
 
 
@@ -177,7 +177,8 @@ def _fields(item: DataclassInstance, *, leave_out: Collection[str] = ()) -> dict
     }
 
 
-def _baseline_json(baseline: Baseline) -> dict[str, Any]:
+def baseline_json(baseline: Baseline) -> dict[str, Any]:
+    """Return the price of a baseline for machines, and why it is not feasible where it is not."""
     evaluation = baseline.evaluation
     document: dict[str, Any] = {"feasible": baseline.feasible}
     for key in (

@@ -24,9 +24,11 @@ COMMANDS = {
     "worker": "Serve stages on this machine to a run that is started elsewhere.",
     "measure-link": "Measure latency and bandwidth between two workers.",
     "report": "Make a page of a front, a plan, a run, …: one file for any browser.",
-    "show": "Print any edgeplan file, or an ONNX file, as tables.",
+    "export-overlay": "Write where a plan runs each ONNX node, for a graph viewer.",
+    "show": "Print what edgeplan wrote, or an ONNX file, as tables and small pictures.",
     "catalog": "List the devices and links of the catalogue, with their sources.",
     "schema": "Print the JSON Schema of a file format.",
+    "doctor": "Say what is installed here, what is not, and what each lack costs.",
     "demo": "Profile, plan and run three real networks on three tiers.",
 }
 

@@ -233,7 +233,10 @@ def guard_process() -> Iterator[None]:
     Native libraries may print to file descriptor 1 behind Python's back: it is pointed to
     stderr, while `sys.stdout` keeps the real one.
     """
+    from edgeplan.cli.encodings import make_safe
+
     signal.signal(signal.SIGTERM, _terminate)
+    make_safe()
     if "--json" in sys.argv[1:]:
         sys.stdout.flush()
         real = os.dup(1)

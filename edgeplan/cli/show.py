@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from edgeplan.cli.load import load_instance, reading
-from edgeplan.cli.options import input_argument, json_option
+from edgeplan.cli.load import load, load_file, load_instance, reading
+from edgeplan.cli.options import input_option, json_option
 from edgeplan.cli.output import print_json
 from edgeplan.model.errors import InputError
 
+if TYPE_CHECKING:
+    from edgeplan.instances.plans import PlanFile
+
 
 @click.command("show")
-@input_argument("file")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE_OR_FOLDER")
+@input_option("--instance", text="The instance of a plan: then it is priced, with what to beat.")
 @json_option
-def command(file: Path, as_json: bool) -> None:
-    """Print FILE as tables: an instance, a profile, a plan, a run report or an ONNX file.
+def command(file: Path, instance: Path | None, as_json: bool) -> None:
+    """Print FILE_OR_FOLDER as tables and small pictures.
 
-    The file is read and checked as every command does it. --json gives what was read.
+    An instance, a profile, a plan, a run report, a simulation (simulate --json), an ONNX file, a
+    front or a sweep (the folder, or its front.json or sweep.json). The file is read and checked as
+    every command does it. --json gives what was read.
     """
-    from edgeplan.instances.detect import detect
-
     with reading(file):
-        kind = detect(file)
+        kind = _kind(file)
+        if instance is not None and kind != "plan":
+            raise InputError.at("--instance", f"is for a plan; this is a file of kind '{kind}'")
     match kind:
         case "network":
             _onnx(file, as_json)
@@ -33,13 +40,49 @@ def command(file: Path, as_json: bool) -> None:
             _instance(file, as_json)
         case "profile":
             _profile(file, as_json)
+        case "plan" if instance is not None:
+            _priced_plan(file, instance, as_json)
         case "plan":
             _plan(file, as_json)
         case "run":
             _report(file, as_json)
+        case "front":
+            _front(file, as_json)
+        case "sweep":
+            _sweep(file, as_json)
+        case "simulation":
+            _simulation(file, as_json)
         case other:
             with reading(file):
-                raise InputError.at("format", f"cannot show a file of format 'edgeplan-{other}'")
+                raise InputError.at(
+                    "format",
+                    f"cannot show a file of format 'edgeplan-{other}' in a terminal; edgeplan "
+                    "report makes a page of it",
+                )
+
+
+def _kind(file: Path) -> str:
+    """Return what a file or a folder is.
+
+    Raises
+    ------
+    InputError
+        If it is missing or neither.
+    """
+    from edgeplan.instances.detect import detect
+    from edgeplan.instances.units import cut_path
+
+    if not file.is_dir():
+        return detect(file)
+    found = [kind for kind, name in _FOLDERS.items() if (file / name).is_file()]
+    if not found:
+        known = " or ".join(_FOLDERS.values())
+        raise InputError.at(cut_path(file), f"is a folder without {known}: name a file")
+    return found[0]
+
+
+_FOLDERS = {"front": "front.json", "sweep": "sweep.json"}
+"""By kind of folder, the file that is in it (those of `edgeplan.pareto` and `edgeplan.sweeps`)."""
 
 
 def _instance(file: Path, as_json: bool) -> None:
@@ -86,14 +129,59 @@ def _plan(file: Path, as_json: bool) -> None:
         return
     from edgeplan.cli import tables
 
+    tables.plan_drawing(plan.plan)
     tables.plan(plan.plan)
     if plan.plan.replicas:
         tables.facts("Replicas", plan.plan.replicas)
+    _made_for(plan)
+
+
+def _priced_plan(file: Path, instance: Path, as_json: bool) -> None:
+    """Print a plan with its price, the plans to beat, and the bound that its file claims."""
+    from edgeplan.model.evaluate import evaluate
+    from edgeplan.result import baseline_json, evaluation_json
+    from edgeplan.solvers.baselines import baselines
+
+    read, stated = load_file(instance, file)
+    problem = load(instance, file)[0].problem
+    evaluation = evaluate(problem, stated.plan)
+    known = baselines(problem)
+    if as_json:
+        document = {
+            "kind": "plan",
+            "file": str(file),
+            "instance": str(instance),
+            "problem": read.problem.name,
+            "evaluation": evaluation_json(evaluation),
+            "baselines": {baseline.name: baseline_json(baseline) for baseline in known},
+            "claim": stated.claim,
+            "about": stated.about,
+        }
+        print_json(document)
+        return
+    from edgeplan.cli import tables
+
+    tables.drawing(problem, evaluation)
+    tables.stages(problem, evaluation)
+    tables.loads(problem, evaluation)
+    tables.considered(problem, known, "this plan", evaluation)
+    tables.totals(problem, evaluation)
+    tables.violations(evaluation)
+    tables.say("")
+    if stated.claim is not None:
+        tables.claimed(problem, stated.claim, evaluation)
+    _made_for(stated, told=() if stated.claim is None else ("objective", "bound", "gap", "basis"))
+
+
+def _made_for(plan: PlanFile, told: Collection[str] = ()) -> None:
+    """Print what a plan file says of itself, but for what was told."""
+    from edgeplan.cli import tables
+
     tables.facts(
         f"Made for '{plan.problem_name}'" if plan.problem_name else "Made for a problem not named",
         {
             "fingerprint": plan.fingerprint[:12],
-            **{key: _rounded(key, value) for key, value in plan.about.items()},
+            **{k: _rounded(k, value) for k, value in plan.about.items() if k not in told},
         },
     )
 
@@ -121,6 +209,53 @@ def _report(file: Path, as_json: bool) -> None:
     from edgeplan.cli import tables
 
     tables.run_report(report)
+
+
+def _front(file: Path, as_json: bool) -> None:
+    from edgeplan.pareto.files import read_front
+
+    with reading(file):
+        found = read_front(file)
+    if as_json:
+        print_json({"kind": "front", "file": str(file), **found.as_json()})
+        return
+    from edgeplan.cli import tables
+
+    tables.front(found)
+
+
+def _sweep(file: Path, as_json: bool) -> None:
+    from edgeplan.sweeps.reading import read_sweeps
+
+    folder = file if file.is_dir() else file.parent
+    with reading(file):
+        found = read_sweeps(folder)
+    if as_json:
+        print_json(
+            {
+                "kind": "sweep",
+                "folder": str(folder),
+                "sweeps": [each.as_json() for each in found],
+            }
+        )
+        return
+    from edgeplan.cli import tables
+
+    for each in found:
+        tables.parameter_sweep(each)
+
+
+def _simulation(file: Path, as_json: bool) -> None:
+    from edgeplan.cli.simulation_files import read_simulation
+
+    with reading(file):
+        document, found, predicted = read_simulation(file)
+    if as_json:
+        print_json({"kind": "simulation", "file": str(file), "simulation": document})
+        return
+    from edgeplan.cli import tables
+
+    tables.simulation(found, predicted)
 
 
 def _onnx(file: Path, as_json: bool) -> None:

@@ -163,6 +163,7 @@ def command(
         from edgeplan.cli import tables
 
         if result.evaluation is not None:
+            tables.drawing(problem, result.evaluation)
             tables.stages(problem, result.evaluation)
             tables.loads(problem, result.evaluation)
         tables.decision(problem, result, estimated=why is not None and why.estimated)

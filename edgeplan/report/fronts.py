@@ -150,15 +150,13 @@ def _title(given: Sequence[_Given]) -> str:
 
 
 def _subtitle(given: Sequence[_Given]) -> str:
-    objectives = given[0].shown.points.objectives
+    objectives = [_word(each) for each in given[0].shown.points.criteria]
     listed = (
         f"{', '.join(objectives[:-1])} and {objectives[-1]}" if objectives[1:] else objectives[0]
     )
-    counts = ", ".join(
-        f"{len(each.shown.points):,} in {each.shown.points.name}" if len(given) > 1 else ""
-        for each in given
-    )
     if len(given) > 1:
+        named = ((len(each.shown.points), each.shown.points.name) for each in given)
+        counts = ", ".join(f"{number:,} in {name}" for number, name in named)
         return f"Points by {listed}: {counts}. Every number is predicted by the evaluator."
     number = len(given[0].shown.points)
     plans = "plan" if number == 1 else "plans"
@@ -234,12 +232,24 @@ def _tree(sets: Sequence[Shown], chosen: Sequence[Criterion]) -> dict[str, Any]:
         begin += len(each.points)
     return {
         "objectives": [
-            {"name": criterion.name, "unit": criterion.unit, "key": criterion.key}
+            {"name": _word(criterion), "unit": criterion.unit, "key": criterion.key}
             for criterion in chosen
         ],
         "sets": trees,
         "marks": marks,
     }
+
+
+def _word(criterion: Criterion) -> str:
+    """Return what a criterion's value is: of throughput, its inverse, the period.
+
+    Examples
+    --------
+    >>> from edgeplan.pareto.objectives import CRITERIA
+    >>> _word(CRITERIA["latency"]), _word(CRITERIA["throughput"])
+    ('latency', 'period')
+    """
+    return criterion.key.rpartition("_")[0]
 
 
 def _marks(shown: Shown, count: int) -> Iterator[dict[str, Any]]:
@@ -252,7 +262,7 @@ def _marks(shown: Shown, count: int) -> Iterator[dict[str, Any]]:
     values = points.array
     for index, criterion in enumerate(points.criteria):
         least = min(range(len(points)), key=lambda row: (values[row, index], *points.values[row]))
-        yield {"point": least, "kind": "end", "words": f"least {criterion.name}"}
+        yield {"point": least, "kind": "end", "words": f"least {_word(criterion)}"}
     for method in METHODS:
         knee = find_knee(values, method)
         if knee is not None:
@@ -279,7 +289,7 @@ def _known(front: Front) -> Iterator[tuple[str, str]]:
         )
     elif front.complete and front.resolution is not None:
         steps = ", ".join(
-            f"{criterion.name} {criterion.show(step)}"
+            f"{_word(criterion)} {criterion.show(step)}"
             for criterion, step in zip(chosen, front.resolution, strict=True)
         )
         yield "exact", f"no: every plan has a point that is worse by {steps} at most"
@@ -300,7 +310,7 @@ def _known(front: Front) -> Iterator[tuple[str, str]]:
             ),
         )
         corner = ", ".join(
-            f"{criterion.name} {criterion.show(value)}"
+            f"{_word(criterion)} {criterion.show(value)}"
             for criterion, value in zip(chosen, volume.reference, strict=True)
         )
         yield "measured to", corner

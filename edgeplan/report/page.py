@@ -135,7 +135,9 @@ def render(page: Page) -> str:
         .render(
             page=page,
             policy=(
-                f"default-src 'none'; script-src 'unsafe-eval' {' '.join(allowed)}; style-src 'unsafe-inline'; "
+                # plotly makes functions of text that it wrote itself (regl, for WebGL).
+                f"default-src 'none'; script-src 'unsafe-eval' {' '.join(allowed)}; "
+                "style-src 'unsafe-inline'; "
                 "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
             ),
             styles=_markup(_texts((*PAGE_STYLES, *_named(page, "styles")))),

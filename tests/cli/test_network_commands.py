@@ -115,10 +115,10 @@ def test_show_every_kind(name, kind, shows, folder):
 
 def test_show_refuses_what_it_does_not_know(tmp_path):
     path = tmp_path / "future.json"
-    path.write_text('{"format": "edgeplan-front", "version": 1}')
+    path.write_text('{"format": "edgeplan-future", "version": 1}')
     result = invoke("show", path)
     assert result.exit_code == 2
-    assert "edgeplan-front" in result.stderr
+    assert "edgeplan-future" in result.stderr
 
 
 def test_split_writes_one_file_per_stage(folder, tmp_path):

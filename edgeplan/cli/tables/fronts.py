@@ -10,7 +10,8 @@ from rich.text import Text
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.table import console, facts, say, show
+from edgeplan.cli.tables.front_pictures import front_picture, head
+from edgeplan.cli.tables.table import facts, say, show
 
 if TYPE_CHECKING:
     from edgeplan.model.plan import Plan
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 MOST_POINTS = 40
 """Points listed of a longer front, evenly spread over it."""
 MOST_CHANGES = 25
-PICTURE_WIDTH, PICTURE_HEIGHT = 60, 14
 
 
 def front(found: Front) -> None:
@@ -32,7 +32,7 @@ def front(found: Front) -> None:
     if found.points:
         _points(found)
         if len(found) > 1:
-            _picture(found)
+            front_picture(found)
     facts("Front", _known(found))
 
 
@@ -53,7 +53,7 @@ def _points(found: Front) -> None:
         footer = f"{len(listed)} of {count} points, evenly spaced; front.csv has all"
     show(
         f"Points (predicted; {units.counted(count, 'point')}, ordered by {found.objectives[0]})",
-        (">point", *(f">{_head(criterion)}" for criterion in found.criteria), "?plan"),
+        (">point", *(f">{head(criterion)}" for criterion in found.criteria), "?plan"),
         (
             (
                 index,
@@ -64,10 +64,6 @@ def _points(found: Front) -> None:
         ),
         footer=footer,
     )
-
-
-def _head(criterion: Criterion) -> str:
-    return "period" if criterion.name == "throughput" else criterion.name
 
 
 def _shown(chosen: Sequence[Criterion], values: Sequence[float]) -> list[str]:
@@ -100,7 +96,7 @@ def _known(found: Front) -> dict[str, object]:
         pairs["exact"] = Text("yes: no plan is missing that no other beats", style="green")
     elif found.complete and found.resolution is not None:
         steps = ", ".join(
-            f"{_head(criterion)} {criterion.show(step)}"
+            f"{head(criterion)} {criterion.show(step)}"
             for criterion, step in zip(chosen, found.resolution, strict=True)
         )
         pairs["exact"] = f"no: every plan has a point that is worse by {steps} at most"
@@ -122,62 +118,6 @@ def _known(found: Front) -> dict[str, object]:
         pairs["programs solved"] = f"{found.mips} ({found.mips / len(found):.2f} a point)"
     pairs["time"] = units.seconds(found.seconds)
     return pairs
-
-
-# --- the picture --------------------------------------------------------------------------------
-
-
-def _picture(found: Front) -> None:
-    """Print the points over the first two objectives, and the third as a digit."""
-    chosen = found.criteria[:3]
-    x, y = chosen[0], chosen[1]
-    out = console()
-    title = f"{_head(y)} (up) over {_head(x)} (right)"
-    if len(chosen) > 2:
-        title += f"; digits: {_head(chosen[2])} from 0 to 9, of several in one place the least"
-    out.print(Text(title, style="bold"))
-    for line in picture([point.values[:3] for point in found.points], (x, y)):
-        out.print(Text(line))
-    out.print()
-
-
-def picture(
-    values: Sequence[Sequence[float]],
-    axes: tuple[Criterion, Criterion],
-    width: int = PICTURE_WIDTH,
-    height: int = PICTURE_HEIGHT,
-) -> Iterator[str]:
-    """Yield the lines of a picture of points.
-
-    Parameters
-    ----------
-    values
-        Two or three numbers each: right, up, and the digit. Of points in one place that with the
-        least digit is shown.
-    axes
-        The first two objectives.
-    width, height
-        In characters, without the labels.
-    """
-    ranges = [(min(column), max(column)) for column in zip(*values, strict=True)]
-    cells: dict[tuple[int, int], str] = {}
-    for point in values:
-        at = [_share(value, *ranges[k]) for k, value in enumerate(point)]
-        place = round(at[1] * (height - 1)), round(at[0] * (width - 1))
-        mark = "•" if len(at) < 3 else str(min(9, int(at[2] * 10)))
-        cells[place] = min(cells.get(place, mark), mark)
-    labels = {height - 1: axes[1].show(ranges[1][1]), 0: axes[1].show(ranges[1][0])}
-    margin = max(map(len, labels.values()))
-    for row in reversed(range(height)):
-        line = "".join(cells.get((row, column), " ") for column in range(width))
-        yield f"{labels.get(row, ''):>{margin}} │{line}".rstrip()
-    yield f"{'':>{margin}} └{'─' * width}"
-    low, high = axes[0].show(ranges[0][0]), axes[0].show(ranges[0][1])
-    yield f"{'':>{margin}}  {low}{high:>{max(width - len(low), len(high) + 1)}}"
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return (value - low) / (high - low) if high > low else 0.0
 
 
 # --- comparing ----------------------------------------------------------------------------------
@@ -235,7 +175,7 @@ def fronts_compared(found: Comparison, files: Mapping[str, str], *, changes: boo
     )
     rows = list(_knees(found))
     if rows:
-        heads = [f">{_head(criterion)}" for criterion in found.criteria]
+        heads = [f">{head(criterion)}" for criterion in found.criteria]
         show("Knees", ("set", "meant by knee", ">point", *heads), rows)
     for each in found.changes:
         _changes(each, found, listed=changes)
@@ -272,7 +212,7 @@ def _changes(found: Changes, compared: Comparison, *, listed: bool) -> None:
         return
     first = next(each for each in compared.sets if each.name == found.first)
     second = next(each for each in compared.sets if each.name == found.second)
-    heads = [f">Δ {_head(criterion)}" for criterion in compared.criteria]
+    heads = [f">Δ {head(criterion)}" for criterion in compared.criteria]
     show(
         "Changes (Δ: the second less the first; what only one has stands beside the nearest point)",
         (f">{found.first}", f">{found.second}", "change", *heads, "?plan"),
@@ -331,8 +271,10 @@ def choice(found: Front, chosen: Choice) -> None:
         found.criteria, point.values, zip(*found.values, strict=True), strict=True
     ):
         span = f"{criterion.show(min(column))} to {criterion.show(max(column))}"
-        pairs[_head(criterion)] = f"{criterion.show(value)} (of {span})"
+        pairs[head(criterion)] = f"{criterion.show(value)} (of {span})"
     facts(f"Point {chosen.index} of {chosen.count} (predicted)", pairs)
+    if len(found) > 1:
+        front_picture(found, chosen.index)
     show(
         "Plan",
         ("stream", "routes"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgeplan.model.problem import Objective, Problem
     from edgeplan.model.verify import Certified
     from edgeplan.result import Result
+    from edgeplan.solvers.baselines import Baseline
 
 
 ESTIMATED = "of estimates, not of bounds: a simulation may show that a plan keeps the deadlines"
@@ -38,10 +39,48 @@ def decision(problem: Problem, result: Result, *, estimated: bool = False) -> No
     estimated
         Whether it rests on estimates that there is no plan.
     """
-    plans = [_Considered(b.name, b.evaluation, b.why) for b in result.baselines]
-    if result.chosen is not None and result.chosen not in {plan.name for plan in plans}:
-        plans.append(_Considered(result.chosen, result.evaluation, ""))
-    chosen = result.chosen
+    considered(problem, result.baselines, result.chosen, result.evaluation)
+    objective = objective_unit(problem.objective)
+    if result.plan is None and (gaps := _without_costs(problem)):
+        facts("Devices without a profile, where the stream cannot run", gaps)
+    pairs: dict[str, object] = {"status": Text(result.status, style=_STYLES[result.status])}
+    if result.limit is not None:
+        pairs["stopped by"] = _ENDED[result.limit]
+    pairs["objective"] = objective(result.objective)
+    pairs["bound"] = objective(result.bound)
+    if period_matters(problem) and result.evaluation is not None:
+        pairs["throughput"] = throughput(result.evaluation)
+    pairs["gap"] = units.gap(result.gap)
+    if (saved := _saved(result)) is not None:
+        pairs["saved"] = saved
+    pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
+    if estimated:
+        pairs["basis"] = f"{pairs['basis']}; {ESTIMATED}"
+    pairs["solver"] = f"{result.solver} ({result.why})"
+    pairs["time"] = units.seconds(result.seconds)
+    if result.message:
+        pairs["note"] = result.message
+    facts("Answer", pairs)
+
+
+def considered(
+    problem: Problem,
+    baselines: Sequence[Baseline],
+    chosen: str | None,
+    evaluation: Evaluation | None,
+) -> None:
+    """Print plans with their prices, the chosen one ticked, and the limits that they break.
+
+    Parameters
+    ----------
+    problem, baselines
+        What was planned, and the plans to beat.
+    chosen, evaluation
+        Name and price of the plan that was chosen; it may be one of the baselines.
+    """
+    plans = [_Considered(b.name, b.evaluation, b.why) for b in baselines]
+    if chosen is not None and chosen not in {plan.name for plan in plans}:
+        plans.append(_Considered(chosen, evaluation, ""))
     plans.sort(key=lambda plan: (not plan.is_chosen(chosen), not plan.feasible, plan.price))
     period = period_matters(problem)
     objective = objective_unit(problem.objective)
@@ -57,26 +96,6 @@ def decision(problem: Problem, result: Result, *, estimated: bool = False) -> No
         (plan.row(plan.is_chosen(chosen), objective, period=period) for plan in plans),
     )
     limits_broken((plan.name, plan.evaluation, plan.why) for plan in plans)
-    if result.plan is None and (gaps := _without_costs(problem)):
-        facts("Devices without a profile, where the stream cannot run", gaps)
-    pairs: dict[str, object] = {"status": Text(result.status, style=_STYLES[result.status])}
-    if result.limit is not None:
-        pairs["stopped by"] = _ENDED[result.limit]
-    pairs["objective"] = objective(result.objective)
-    pairs["bound"] = objective(result.bound)
-    if period and result.evaluation is not None:
-        pairs["throughput"] = throughput(result.evaluation)
-    pairs["gap"] = units.gap(result.gap)
-    if (saved := _saved(result)) is not None:
-        pairs["saved"] = saved
-    pairs["basis"] = "none" if result.certificate is None else str(result.certificate)
-    if estimated:
-        pairs["basis"] = f"{pairs['basis']}; {ESTIMATED}"
-    pairs["solver"] = f"{result.solver} ({result.why})"
-    pairs["time"] = units.seconds(result.seconds)
-    if result.message:
-        pairs["note"] = result.message
-    facts("Answer", pairs)
 
 
 def _saved(result: Result) -> str | None:
@@ -389,6 +408,24 @@ def certified(problem: Problem, found: Certified, claim: Claim) -> None:
         say(f"does not hold: {contradiction}", "red")
     if found.holds:
         say("holds: nothing that is claimed is contradicted", "green")
+
+
+def claimed(problem: Problem, claim: Claim, evaluation: Evaluation) -> None:
+    """Print the bound that a plan file claims, beside the price that the plan has."""
+    objective = objective_unit(problem.objective)
+    gap = None
+    if claim.bound is not None and evaluation.objective:
+        gap = (evaluation.objective - claim.bound) / abs(evaluation.objective)
+    facts(
+        "The file's claim (edgeplan verify checks it)",
+        {
+            "objective claimed": objective(claim.objective),
+            "objective": objective(evaluation.objective),
+            "bound claimed": objective(claim.bound),
+            "gap": units.gap(gap),
+            "basis": "none" if claim.certificate is None else str(claim.certificate),
+        },
+    )
 
 
 def plan(made: Plan) -> None:

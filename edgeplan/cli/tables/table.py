@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from rich.box import SIMPLE_HEAD
+from rich.box import SIMPLE_HEAD, Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgeplan.cli.encodings import carries_all, in_encoding
 from edgeplan.cli.output import clean_text
 
 WIDTH_WITHOUT_TERMINAL = 140
+_ASCII_HEAD = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+"""`SIMPLE_HEAD` in ASCII: rich would put a whole frame in its place."""
+
 LONGEST_TABLE = 60
 """Rows shown of a table that a file may make arbitrarily long."""
 
@@ -29,13 +33,37 @@ _LEAST_WIDTH = 8
 Justify = Literal["left", "right"]
 
 
-def console(*, errors: bool = False) -> Console:
+class SafeConsole(Console):
+    """A console that spells what its encoding cannot carry, before anything is laid out."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as `rich.console.Console.print` does."""
+        super().print(*map(self.safe, objects), **options)
+
+    @property
+    def plain(self) -> bool:
+        """Whether lines and arrows are drawn in ASCII.
+
+        The raster fonts of old Windows consoles lack most of what is beyond it.
+        """
+        return self.legacy_windows or not carries_all(self.encoding)
+
+    def safe(self, value: Any) -> Any:
+        """Return text as this console can show it; anything else as it is."""
+        encoding = "ascii" if self.legacy_windows else self.encoding
+        if isinstance(value, Text) and (plain := in_encoding(value.plain, encoding)) != value.plain:
+            value = value.copy()
+            value.plain = plain
+        return value
+
+
+def console(*, errors: bool = False) -> SafeConsole:
     """Return the console of stdout, or of stderr; colours only on a terminal (and NO_COLOR)."""
     stream = sys.stderr if errors else sys.stdout
     width = None
     if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
         width = WIDTH_WITHOUT_TERMINAL
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return SafeConsole(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str, style: str = "") -> None:
@@ -72,10 +100,11 @@ def show(
         A line below that.
     """
     every = list(rows)
-    cells = [[_cell(value) for value in row] for row in every[:LONGEST_TABLE]]
     out = console()
+    cells = [[out.safe(_cell(value)) for value in row] for row in every[:LONGEST_TABLE]]
+    columns = [out.safe(Text(column)).plain for column in columns]
     widths = _fitting(columns, cells, out.width)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=_ASCII_HEAD if out.plain else SIMPLE_HEAD, pad_edge=False)
     for index, width in widths.items():
         heading = columns[index].lstrip("?")
         justify: Justify = "right" if heading.startswith(">") else "left"
@@ -99,7 +128,8 @@ def show(
     if len(every) > LONGEST_TABLE:
         out.print(Text(f"… and {len(every) - LONGEST_TABLE} more", style="dim"))
     shown = [columns[index].lstrip("?").removeprefix(">") for index in widths]
-    if told := _legend(legend or {}, shown):
+    explained = {out.safe(Text(heading)).plain: text for heading, text in (legend or {}).items()}
+    if told := _legend(explained, shown):
         out.print(Text(clean_text(told, 2000)))
     if footer:
         out.print(Text(clean_text(footer, 2000)))
@@ -174,9 +204,9 @@ def facts(title: str, pairs: Mapping[str, object]) -> None:
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
-    for key, value in pairs.items():
-        grid.add_row(Text(clean_text(key, 40)), _cell(value))
     out = console()
+    for key, value in pairs.items():
+        grid.add_row(out.safe(Text(clean_text(key, 40))), out.safe(_cell(value)))
     out.print(Text(clean_text(title, 200), style="bold"))
     out.print(grid)
     out.print()

@@ -144,8 +144,10 @@
           const id = number ? number + 1 : "";
           const [x, y] = pair.map((k) => points.objectives[k]);
           const domain = domains(number, pair);
-          layout[`xaxis${id}`] = { domain: domain.x, anchor: `y${id}`, title: { text: x.label }, nticks: 6 };
-          layout[`yaxis${id}`] = { domain: domain.y, anchor: `x${id}`, title: { text: y.label }, nticks: 6 };
+          // In a grid a column shares its x and a row its y: said once, at the edge.
+          const alone = innerWidth < 640 || width < 4;
+          layout[`xaxis${id}`] = { domain: domain.x, anchor: `y${id}`, title: { text: alone || pair[1] === width - 1 ? x.label : "" }, nticks: 6 };
+          layout[`yaxis${id}`] = { domain: domain.y, anchor: `x${id}`, title: { text: alone || pair[0] === 0 ? y.label : "" }, nticks: 6 };
           for (const trace of traces(points, type, pair, colourBy)) {
             if (number && trace.marker.colorscale) trace.marker = { ...trace.marker, showscale: false };
             data.push({ ...trace, xaxis: `x${id}`, yaxis: `y${id}`, legendgroup: trace.name, showlegend: !number && trace.showlegend !== false });
