@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test test-long check bench throughput load simulation four-sites open-loop fronts fidelity mutate golden docs picture zoo clean
+.PHONY: install demo test test-long check bench throughput load simulation four-sites open-loop fronts report-page fidelity mutate golden docs picture zoo clean
 .DELETE_ON_ERROR:
 
 install: $(READY)
@@ -23,6 +23,7 @@ demo: $(READY) zoo
 	$(BIN)/edgeplan demo --zoo .zoo --output demo
 
 test: $(READY) zoo
+	tools/install_chromium.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-long: $(READY) zoo
@@ -64,6 +65,10 @@ fronts: $(READY)
 	$(BIN)/python -m benchmarks.pareto
 	$(BIN)/python -m benchmarks.compare_fronts
 	$(BIN)/python -m benchmarks.assemble
+
+# Pages of the demo's front and of 5,000 points: their weight, and time until they can be used.
+report-page: $(READY)
+	$(BIN)/python -m benchmarks.report
 
 # Twenty random plans of real networks on this machine: predicted beside measured.
 fidelity: $(READY) zoo

@@ -16,6 +16,8 @@ REQUIRED = {
     "edgeplan/instances/catalogue.yaml",
     "edgeplan/instances/starter.yaml",
     "edgeplan/instances/bundled/optima.yaml",
+    "edgeplan/report/static/page.js",
+    "edgeplan/report/templates/page.html.j2",
 }
 
 

@@ -26,6 +26,7 @@ MOST_POINTS = 200
 SECONDS = 60.0
 """A load where the gap does not close must not hold up the others."""
 SWEEPS = ("rho", "rate")
+SWEEP_FORMAT = "edgeplan-load-sweep"
 
 
 @click.command("baselines")
@@ -168,6 +169,9 @@ def _show(
 def sweep_json(by: str, found: Sequence[tuple[float, Comparison]]) -> dict[str, Any]:
     """Return a sweep for machines: the plans by name at each load."""
     return {
+        "format": SWEEP_FORMAT,
+        "version": 1,
+        "instance": found[0][1].problem.name if found else "",
         "sweep": by,
         "points": [{by: load, "baselines": compared.as_json()} for load, compared in found],
     }

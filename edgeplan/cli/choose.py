@@ -11,8 +11,8 @@ from edgeplan.cli import quantities
 from edgeplan.cli.load import reading
 from edgeplan.cli.options import json_option, output_option
 from edgeplan.cli.output import note, print_json
-from edgeplan.cli.pareto import INSTANCE_NAME
 from edgeplan.model.errors import Fault, InputError
+from edgeplan.pareto.files import INSTANCE_NAME
 
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem

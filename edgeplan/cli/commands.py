@@ -23,6 +23,7 @@ COMMANDS = {
     "split": "Write the parts of each network as ONNX files, one per stage.",
     "worker": "Serve stages on this machine to a run that is started elsewhere.",
     "measure-link": "Measure latency and bandwidth between two workers.",
+    "report": "Make a page of a front, a plan, a run, …: one file for any browser.",
     "export-overlay": "Write where a plan runs each ONNX node, for a graph viewer.",
     "show": "Print what edgeplan wrote, or an ONNX file, as tables and small pictures.",
     "catalog": "List the devices and links of the catalogue, with their sources.",

@@ -90,19 +90,12 @@ def as_made(problem: Problem, file: PlanFile) -> Problem:
 
     That is the problem itself where the file does not say, or was made for another problem.
     """
-    from edgeplan.model.problem import OBJECTIVES
+    from edgeplan.instances.plans import made_for
 
-    if not file.fingerprint or is_for(problem, file):
-        return problem
-    for contiguous in (False, True):
-        for objective in OBJECTIVES:
-            variant = problem.asked(objective, contiguous=contiguous)
-            if is_for(variant, file):
-                options = [f"--objective {objective}"] * (objective != "weighted")
-                options += ["--contiguous"] * contiguous
-                note(f"note: the plan was made with {' '.join(options)}; so is this")
-                return variant
-    return problem
+    variant, options = made_for(problem, file)
+    if options:
+        note(f"note: the plan was made with {' '.join(options)}; so is this")
+    return variant
 
 
 def load(

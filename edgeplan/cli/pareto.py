@@ -20,13 +20,12 @@ from edgeplan.cli.load import load_instance
 from edgeplan.cli.options import folder_option, input_argument, json_option, make_folder
 from edgeplan.cli.output import note, print_json
 from edgeplan.model.errors import InputError
+from edgeplan.pareto.files import INSTANCE_NAME, JOURNAL_NAME
 
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
     from edgeplan.pareto.engine import FrontProgress
     from edgeplan.pareto.front import Front
-
-JOURNAL_NAME, INSTANCE_NAME = "journal.log", "front.instance.json"
 
 
 @click.command("pareto")

@@ -115,7 +115,8 @@ def command(
             found = _one_at_a_time(read, chosen, common, requests)
     used = {d for routes in chosen.routes.values() for route in routes for d in route.devices}
     predicted = [name for name in read.predicted if name in used]
-    document = {**found, "predicted_devices": predicted}
+    head = {"format": REPORT_FORMAT, "version": 1, "instance": read.problem.name}
+    document = {**head, **found, "predicted_devices": predicted}
     # A worker elsewhere may be the very machine that was predicted, and --slow-down plays it.
     played = [name for name in predicted if not slow_down and name not in (addresses or {})]
     if played:
@@ -125,7 +126,7 @@ def command(
             "them; --slow-down plays them"
         )
     if output is not None:
-        write_text(output, json_text({"format": REPORT_FORMAT, "version": 1, **document}))
+        write_text(output, json_text(document))
     if as_json:
         print_json(document)
         return

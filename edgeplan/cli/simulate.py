@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
     from edgeplan.simulation import Arrivals, Simulation
 
+FORMAT = "edgeplan-simulation"
 KINDS = "poisson, gamma:CV2 or mmpp:RATIO,TIME[,SHARE]"
 
 
@@ -97,16 +98,19 @@ def command(
     for text in simulation.notes:
         note(f"note: {text}")
     if as_json:
-        print_json(with_prediction(simulation, evaluation))
+        print_json(with_prediction(problem, simulation, evaluation))
         return
     from edgeplan.cli import tables
 
     tables.simulation(simulation, evaluation)
 
 
-def with_prediction(simulation: Simulation, evaluation: Evaluation) -> dict[str, Any]:
+def with_prediction(
+    problem: Problem, simulation: Simulation, evaluation: Evaluation
+) -> dict[str, Any]:
     """Return a simulation for machines, the evaluator's values beside the simulated ones."""
-    document = simulation.as_json()
+    head = {"format": FORMAT, "version": 1, "instance": problem.name}
+    document: dict[str, Any] = {**head, **simulation.as_json()}
     for stream, predicted in zip(document["streams"], evaluation.streams, strict=True):
         stream["predicted"] = {
             "mean_seconds": predicted.latency_seconds,

@@ -42,6 +42,7 @@ SOLVERS = (
 )  # fmt: skip
 """Names of the registry, for the help, which is printed without importing it."""
 
+RESULT_FORMAT = "edgeplan-result"
 EXPLAIN_SECONDS = 20.0
 """Time for the reasons where there is no plan; ``edgeplan explain`` has no such limit."""
 
@@ -110,7 +111,7 @@ def command(
     """
     _check("--time-limit", time_limit, zero=True)
     _check("--gap", gap, zero=True)
-    from edgeplan.instances.plans import write_plan
+    from edgeplan.instances.plans import fingerprint, write_plan
 
     problem = load_instance(instance).problem.asked(objective, contiguous=contiguous)
     if dry_run:
@@ -144,7 +145,13 @@ def command(
         )
         written = output
     if as_json:
-        document = result.as_json(written)
+        document: dict[str, Any] = {
+            "format": RESULT_FORMAT,
+            "version": 1,
+            "instance": problem.name,
+            "fingerprint": fingerprint(problem),
+            **result.as_json(written),
+        }
         if agreement is not None:
             document["verified"] = agreement.as_json()
         if why is not None:

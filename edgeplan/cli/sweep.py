@@ -20,6 +20,8 @@ from edgeplan.cli.options import (
 from edgeplan.cli.output import note, print_json
 from edgeplan.cli.run import watching
 
+SWEEP_FORMAT = "edgeplan-parameter-sweep"
+
 
 @click.command("sweep")
 @input_argument("instance")
@@ -76,7 +78,7 @@ def command(
             raise click.UsageError(f"{name} must be a finite number, not negative")
     from edgeplan.sweeps.sweep import CSV_NAME, Options, sweep
 
-    load_instance(instance)  # so that its faults are told as everywhere
+    name = load_instance(instance).problem.name  # so that its faults are told as everywhere
     make_folder(folder)
     with stop_on_interrupt("every point that is finished") as stop, watching() as on_progress:
 
@@ -90,7 +92,8 @@ def command(
         found = sweep(instance, words, folder, options=options, jobs=jobs, on_point=tell, stop=stop)
         interrupted = stop.is_set() and not found.complete
     if as_json:
-        print_json(found.as_json())
+        head = {"format": SWEEP_FORMAT, "version": 1, "instance": name}
+        print_json({**head, **found.as_json()})
     else:
         from edgeplan.cli import tables
 

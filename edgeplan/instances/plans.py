@@ -18,7 +18,7 @@ from edgeplan.model.certificate import Claim
 from edgeplan.model.errors import Fault, InputError
 from edgeplan.model.multipliers import Multipliers
 from edgeplan.model.plan import Plan
-from edgeplan.model.problem import Problem
+from edgeplan.model.problem import OBJECTIVES, Problem
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,33 @@ def fingerprint(problem: Problem) -> str:
     del tree["name"]
     text = json.dumps(tree, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def made_for(problem: Problem, file: PlanFile) -> tuple[Problem, tuple[str, ...]]:
+    """Return the problem with the options of ``solve`` under which a plan was made.
+
+    Parameters
+    ----------
+    problem
+        As its instance states it.
+    file
+        A plan file with a fingerprint.
+
+    Returns
+    -------
+    tuple
+        The problem, and the options; the problem itself and none where the file does not say, or
+        was made for another problem.
+    """
+    if not file.fingerprint or fingerprint(problem) == file.fingerprint:
+        return problem, ()
+    for contiguous in (False, True):
+        for objective in OBJECTIVES:
+            variant = problem.asked(objective, contiguous=contiguous)
+            if fingerprint(variant) == file.fingerprint:
+                options = [f"--objective {objective}"] * (objective != "weighted")
+                return variant, (*options, *["--contiguous"] * contiguous)
+    return problem, ()
 
 
 _LATER: Mapping[str, Plain] = {

@@ -82,7 +82,15 @@ class Branching:
             self.nodes += 1
             if self.nodes > self.most_nodes or self.ended():
                 raise UnsureError
-            answer = self.relaxation(lower, upper)
+            try:
+                answer = self.relaxation(lower, upper)
+            except UnsureError:
+                # Too near to call. Parts of it may be clearer.
+                free = self._free(lower, upper)
+                if not len(free):
+                    raise
+                self._split(open_, lower, upper, int(free[0]), float(lower[free[0]]) + 0.5)
+                continue
             if answer is None:
                 continue
             values, bound, reduced = answer
@@ -91,28 +99,48 @@ class Branching:
                 continue
             broken = np.where(self.integral, np.abs(values - np.rint(values)), 0.0)
             if broken.max(initial=0.0) <= WHOLE:
-                self._settle(values, lower, upper)
+                if not self._settle(values, lower, upper):
+                    # Whole only within tolerances: what else is there, with this taken apart?
+                    free = self._free(lower, upper)
+                    if not len(free):
+                        raise UnsureError
+                    most = int(free[values[free].argmax()])
+                    at = max(float(np.rint(values[most])) - 0.5, float(lower[most]) + 0.5)
+                    self._split(open_, lower, upper, most, at)
                 continue
             if room is not None:
-                free = self.integral & (upper > lower)
-                upper = np.where(free & (reduced > room), lower, upper)
-                lower = np.where(free & (-reduced > room), upper, lower)
+                still = self.integral & (upper > lower)
+                upper = np.where(still & (reduced > room), lower, upper)
+                lower = np.where(still & (-reduced > room), upper, lower)
             column = int(np.argmax(broken))
-            down, up = upper.copy(), lower.copy()
-            down[column] = math.floor(values[column])
-            up[column] = math.ceil(values[column])
-            nodes = [(lower, down), (up, upper)]
-            # The nearer side first: it comes off the stack next.
-            open_ += nodes if values[column] - down[column] >= 0.5 else nodes[::-1]
+            self._split(open_, lower, upper, column, float(values[column]))
 
-    def _settle(self, values: Floats, lower: Floats, upper: Floats) -> None:
-        """Take whole values as the best where they hold, once they are exactly whole."""
+    def _split(
+        self,
+        open_: list[tuple[Floats, Floats]],
+        lower: Floats,
+        upper: Floats,
+        column: int,
+        value: float,
+    ) -> None:
+        """Put the two sides of a column's broken value on the stack, the nearer one on top."""
+        down, up = upper.copy(), lower.copy()
+        down[column], up[column] = math.floor(value), math.ceil(value)
+        nodes = [(lower, down), (up, upper)]
+        open_ += nodes if value - down[column] >= 0.5 else nodes[::-1]
+
+    def _free(self, lower: Floats, upper: Floats) -> NDArray[np.int64]:
+        """Return the whole columns that are not fixed."""
+        return np.flatnonzero(self.integral & (upper > lower))
+
+    def _settle(self, values: Floats, lower: Floats, upper: Floats) -> bool:
+        """Take whole values as the best if they hold once they are exactly whole; say whether."""
         whole = np.rint(values)
         fixed = np.where(self.integral, whole, lower), np.where(self.integral, whole, upper)
         answer = self.relaxation(*fixed)
         if answer is None:
-            # Whole only within tolerances: what these values hide cannot be told apart here.
-            raise UnsureError
+            return False
         found, bound, _ = answer
         if bound < self.value:
             self.best, self.value = np.where(self.integral, whole, found), bound
+        return True

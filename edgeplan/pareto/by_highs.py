@@ -5,8 +5,9 @@ limit: its duals say which choices no plan of the box can make (reduced costs), 
 there is no plan at all. The relaxation starts from the basis of the last box, so that this takes
 a few pivots; the mixed-integer program then has a fraction of its columns left.
 
-What is concluded from duals is computed anew from them (weak duality holds for any), not taken on
-HiGHS's word. An empty box that only the mixed-integer program shows is such without presolve.
+What is concluded from duals is computed anew from them (weak duality holds for any), less what
+rounding may add, and not taken on HiGHS's word. An empty box that only the mixed-integer program
+shows is such with presolve and without.
 
 References
 ----------
@@ -16,6 +17,7 @@ Shcherbina, Mathematical Programming 99 (2004): safe bounds from approximate dua
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -29,7 +31,8 @@ from numpy.typing import NDArray
 from edgeplan.model.errors import SolverError
 from edgeplan.pareto.boxes import Box, BoxResult, BoxStatus, Vector
 from edgeplan.pareto.branching import Branching, UnsureError
-from edgeplan.pareto.program import BoxProgram, Floats
+from edgeplan.pareto.program import BoxProgram
+from edgeplan.pareto.rows import Floats
 
 FEASIBILITY_TOLERANCE = 1e-9
 SAFETY = 1e-7
@@ -42,7 +45,7 @@ MOST_FREE = 400
 MOST_NODES = 600
 """Nodes after which branching here gives up."""
 PRESOLVE_FROM = 3_000
-"""Number of columns from which HiGHS simplifies the program; an empty answer is then checked."""
+"""Number of columns from which HiGHS simplifies the program at first."""
 
 
 class HighsBoxes:
@@ -65,7 +68,7 @@ class HighsBoxes:
         self.highest: Vector = tuple(float(value) for value in highest)
         self.relaxations = 0
         count = len(program.criteria)
-        rows = len(program.matrix)
+        rows = len(program.rows)
         # Objectives in units of their largest coefficient; a power of two changes no digit.
         largest = np.abs(program.criteria).max(axis=1, initial=0.0)
         self._unit = np.array([_power_of_two(value) for value in largest])
@@ -73,7 +76,11 @@ class HighsBoxes:
         self._offset = program.offsets / self._unit
         self._rows = np.arange(rows, rows + count, dtype=np.int32)
         self._columns = np.arange(len(program.lower), dtype=np.int32)
-        self._matrix = np.vstack([program.matrix, self._criteria])
+        self._matrix = program.rows.and_dense(self._criteria)
+        self._sizes = dataclasses.replace(self._matrix, values=np.abs(self._matrix.values))
+        # Of sums of as many terms as there are rows and columns: Higham, Accuracy and Stability
+        # of Numerical Algorithms (2002), section 3.1.
+        self._rounding = (len(self._matrix) + len(program.lower) + 4) * np.finfo(float).eps
         self._low = np.concatenate([program.row_lower, np.full(count, -math.inf)])
         self._high = np.concatenate([program.row_upper, np.full(count, math.inf)])
         self._thread: ThreadPoolExecutor | None = None
@@ -151,10 +158,16 @@ class HighsBoxes:
             highs.run()
             self.relaxations += 1
             status = highs.getModelStatus()
-            if status == self._statuses.kInfeasible:
-                if self._refuted(high, low, top):
-                    return None
-                raise UnsureError
+            if status == self._statuses.kInfeasible and self._refuted(high, low, top):
+                return None
+            if status != self._statuses.kOptimal:
+                # From no basis, what the last one has led to is left behind.
+                highs.clearSolver()
+                highs.run()
+                self.relaxations += 1
+                status = highs.getModelStatus()
+            if status == self._statuses.kInfeasible and self._refuted(high, low, top):
+                return None
             if status != self._statuses.kOptimal:
                 raise UnsureError
             solution = highs.getSolution()
@@ -195,21 +208,25 @@ class HighsBoxes:
         for key, value in options.items():
             _check(highs.setOptionValue(key, value), f"option {key}")
         program = self.program
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = len(program.lower), len(self._low)
-        lp.col_cost_ = np.zeros(lp.num_col_)
-        lp.col_lower_, lp.col_upper_ = program.lower, program.upper
-        lp.row_lower_, lp.row_upper_ = self._low, self._high
-        there = self._matrix != 0
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.num_col_, lp.a_matrix_.num_row_ = lp.num_col_, lp.num_row_
-        lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
-        lp.a_matrix_.index_ = np.nonzero(self._matrix)[1].astype(np.int32)
-        lp.a_matrix_.value_ = self._matrix[there]
-        if not relaxed:
-            kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-            lp.integrality_ = [kinds[int(whole)] for whole in program.integral]
-        _check(highs.passModel(lp), "passing the program")
+        matrix, columns = self._matrix, len(program.lower)
+        passed = highs.passModel(
+            columns,
+            len(self._low),
+            len(matrix.values),
+            int(highspy.MatrixFormat.kRowwise),
+            int(highspy.ObjSense.kMinimize),
+            0.0,
+            np.zeros(columns),
+            program.lower,
+            program.upper,
+            self._low,
+            self._high,
+            matrix.starts,
+            matrix.indices,
+            matrix.values,
+            np.zeros(columns, dtype=np.int32) if relaxed else program.integral.astype(np.int32),
+        )
+        _check(passed, "passing the program")
         return highs
 
     def _interrupt(self, event: Any) -> None:
@@ -274,15 +291,19 @@ class HighsBoxes:
         # A dual of the wrong sign for a side that is open proves nothing: it counts as 0.
         duals = np.where((duals > 0) & np.isinf(self._low), 0.0, duals)
         duals = np.where((duals < 0) & np.isinf(high), 0.0, duals)
-        reduced = cost - duals @ self._matrix
+        reduced = cost - self._matrix.weighted_sum(duals)
         # Of columns without an upper bound, noise in the reduced cost is taken for 0.
         reduced = np.where(
             np.isinf(upper) & (np.abs(reduced) <= FEASIBILITY_TOLERANCE), 0.0, reduced
         )
-        sides = np.where(duals > 0, self._low, high)
-        bound = float(_products(duals, sides).sum())
+        sides = _products(duals, np.where(duals > 0, self._low, high))
         ends = np.where(reduced > 0, lower, upper)
-        return bound + float(_products(reduced, ends).sum()), reduced
+        sizes = np.abs(cost) + self._sizes.weighted_sum(np.abs(duals))
+        error = (
+            np.abs(sides).sum() + _products(np.where(reduced != 0, sizes, 0.0), np.abs(ends)).sum()
+        )
+        bound = float(sides.sum()) + float(_products(reduced, ends).sum())
+        return bound - self._rounding * float(error), reduced
 
     def _refuted(self, high: Floats, lower: Floats, upper: Floats) -> bool:
         """Whether HiGHS's ray proves that the relaxation has no solution."""
@@ -292,7 +313,7 @@ class HighsBoxes:
         ray = np.array(ray)
         for sign in (1.0, -1.0):
             bound, _ = self._bound(np.zeros(len(lower)), sign * ray, high, lower, upper)
-            if bound > SAFETY * np.abs(ray).max():
+            if bound > 0:
                 return True
         return False
 
@@ -311,7 +332,8 @@ class HighsBoxes:
                 self._waiting.append(known)
         presolve = len(columns) >= PRESOLVE_FROM
         mips = 0
-        for on in (True, False) if presolve else (False,):
+        # Empty is what it is with presolve and without: either alone was seen to be wrong.
+        for on in (presolve, not presolve):
             _check(highs.setOptionValue("presolve", "on" if on else "off"), "option presolve")
             highs.run()
             mips += 1

@@ -28,6 +28,8 @@ from edgeplan.pareto.objectives import CRITERIA, Criterion, criteria
 
 FRONT_FORMAT = "edgeplan-front"
 JSON_NAME, CSV_NAME, PARQUET_NAME = "front.json", "front.csv", "front.parquet"
+JOURNAL_NAME, INSTANCE_NAME = "journal.log", "front.instance.json"
+"""What a search leaves beside the front: what it goes on from, and a copy of the instance."""
 MAX_FRONT_BYTES = 500_000_000
 """Largest front file: thousands of plans of many streams."""
 MAX_POINTS_BYTES = 100_000_000

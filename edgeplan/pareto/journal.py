@@ -129,6 +129,24 @@ class Journal:
         self.close()
 
 
+def read_findings(path: Path) -> list[Finding]:
+    """Return the findings of a journal, which may still be written to, in their order.
+
+    Parameters
+    ----------
+    path
+        The file; none where it is missing or not a journal of this version.
+    """
+    try:
+        with path.open("rb") as file:
+            records, _ = _read(file)
+    except OSError:
+        return []
+    if not records or records[0].get("version") != VERSION:
+        return []
+    return [_finding(record) for record in records[1:]]
+
+
 def _read(file: BinaryIO) -> tuple[list[dict[str, Any]], int]:
     """Return the sound records from the beginning, and where they end."""
     records: list[dict[str, Any]] = []

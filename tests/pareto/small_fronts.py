@@ -21,8 +21,12 @@ TOLERANCE = 1e-9
 MOST_PLANS = 2_500
 
 
-def small_problem(seed):
-    """A random problem of whole streams with few plans, and objectives for it."""
+def small_problem(seed, least=0):
+    """A random problem of whole streams with few plans, and objectives for it.
+
+    Its front has so many points at least, by brute force.
+    """
+    objectives = CHOICES[seed % len(CHOICES)]
     kinds = [*KINDS, PIPELINE]
     for attempt in range(1000):
         kind = kinds[(seed + attempt) % len(kinds)]
@@ -37,8 +41,11 @@ def small_problem(seed):
             pipelined=seed % 5 == 2,
         )
         whole = all(stream.route_limit == 1 for stream in problem.streams)
-        if whole and not problem.load_features and 4 <= count_plans(problem) <= MOST_PLANS:
-            return problem, CHOICES[seed % len(CHOICES)]
+        few = 4 <= count_plans(problem) <= MOST_PLANS
+        if not whole or problem.load_features or not few:
+            continue
+        if least == 0 or len(brute_force(problem, objectives)) >= least:
+            return problem, objectives
     raise AssertionError("no such problem")
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
 from edgeplan.cli.output import clean_text
-from edgeplan.cli.tables.limits import broken
 from edgeplan.cli.tables.plans import ESTIMATED, layer_names, single_unit
 from edgeplan.cli.tables.table import facts, say, show
+from edgeplan.report.limits import broken
 from edgeplan.solvers.result import Stop
 
 if TYPE_CHECKING:

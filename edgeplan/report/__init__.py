@@ -1,0 +1,1 @@
+"""Pages that explain themselves: fronts, plans, runs, simulations, sweeps."""
