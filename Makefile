@@ -84,9 +84,9 @@ golden: $(READY)
 docs: $(READY)
 	$(BIN)/python tools/write_formulation.py
 
-# The README's picture, from what `make demo` left.
+# Pictures of what commands print, from what `make demo` left: docs/{solve,choose,explain}.svg.
 picture: demo
-	$(BIN)/python tools/picture.py docs/solve.svg -- $(BIN)/edgeplan solve demo/instance.yaml
+	$(BIN)/python tools/picture.py demo docs
 
 clean:
 	rm -rf $(VENV) .zoo demo build dist

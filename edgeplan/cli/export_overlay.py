@@ -61,13 +61,13 @@ def command(plan: Path, instance: Path, output: Path, stream: str | None, as_jso
             raise InputError.at(f"networks.{network.name[:80]}", message)
         if network.name not in known:
             known[network.name] = placed_nodes(network, source)
+            if gone := known[network.name].not_found:
+                shown = clean_text(", ".join(gone[:4]))
+                note(
+                    f"note: {clean_text(network.name)}: folding made {shown}, which the file "
+                    "itself has not: nodes that it stands for may be shown with the layer after"
+                )
         placed = known[network.name]
-        if placed.not_found:
-            shown = clean_text(", ".join(placed.not_found[:4]))
-            note(
-                f"note: {clean_text(network.name)}: the file itself has no value {shown}: the "
-                "layers beside it count as one"
-            )
         several = sum(each[0] == name for each in routes) > 1
         label = f"{clean_text(name, 40)}" + (f" #{number + 1}" if several else "")
         made = overlays(

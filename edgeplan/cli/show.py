@@ -129,8 +129,9 @@ def _plan(file: Path, as_json: bool) -> None:
         return
     from edgeplan.cli import tables
 
-    tables.plan_drawing(plan.plan)
     tables.plan(plan.plan)
+    tables.say("")
+    tables.plan_drawing(plan.plan)
     if plan.plan.replicas:
         tables.facts("Replicas", plan.plan.replicas)
     _made_for(plan)

@@ -12,8 +12,9 @@ Google AI Edge, Model Explorer, "Create custom node data" (ai-edge-model-explore
 
 from __future__ import annotations
 
+import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from edgeplan.model.network import Network
 from edgeplan.model.price import RoutePrice
 from edgeplan.networks import sandbox
 from edgeplan.networks.files import memory_for, seconds_for
+from edgeplan.networks.preparing import prepare
 
 COLOURS = (
     "#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00", "#999999",
@@ -64,8 +66,8 @@ class PlacedNodes:
     nodes
         In the file's order; those that only make constants are left out.
     not_found
-        Names of values at which the network is cut and that the file does not have: layers next
-        to them cannot be told apart.
+        Names of values at which the network is cut and that the file does not have, since folding
+        made them: the few nodes that they stand for are told to be of the layer after theirs.
     """
 
     graph: str
@@ -77,7 +79,9 @@ class PlacedNodes:
 def placed_nodes(network: Network, source: OnnxSource) -> PlacedNodes:
     """Return which layer each node of a network's file belongs to.
 
-    Layers come in order, so that a node is of the first layer of which some result needs it.
+    Layers come in order, so that a node is of the first layer of which some result needs it: the
+    walk is over the file as it is, since that is what a viewer shows. Constants that folding
+    computed, and nodes that it merged with others, have their place in it too.
 
     Parameters
     ----------
@@ -112,12 +116,13 @@ def placed_nodes(network: Network, source: OnnxSource) -> PlacedNodes:
         message = f"wrong model hash: '{file.name[:80]}' is not the file that was profiled"
         raise InputError.at(place, message)
     makers = {value: index for index, (_, _, makes) in enumerate(found) for value in makes}
+    made_by = [[network.tensors[i].name for i in made] for made in network.made_by]
+    missing = [value for made in made_by for value in made if value not in makers]
+    stand_ins = _stand_ins(missing, makers, source) if missing else {}
     layer_of: dict[int, int] = {}
-    missing = []
-    for layer in range(len(network.layers)):
-        made = [network.tensors[index].name for index in network.made_by[layer]]
-        missing += [value for value in made if value not in makers]
-        pending = [makers[value] for value in made if value in makers]
+    for layer, made in enumerate(made_by):
+        known = [name for value in made for name in stand_ins.get(value, (value,))]
+        pending = [makers[value] for value in known if value in makers]
         while pending:
             node = pending.pop()
             if node not in layer_of:
@@ -131,6 +136,26 @@ def placed_nodes(network: Network, source: OnnxSource) -> PlacedNodes:
             if index in layer_of:
                 nodes.append(PlacedNode(name=name, makes=makes, layer=layer_of[index]))
     return PlacedNodes(graph=graph, sha256=sha256, nodes=tuple(nodes), not_found=tuple(missing))
+
+
+def _stand_ins(
+    missing: Sequence[str], makers: Container[str], source: OnnxSource
+) -> dict[str, tuple[str, ...]]:
+    """Return, for values that folding made, the values of the file that they come from."""
+    with tempfile.TemporaryDirectory(prefix="edgeplan-overlay-") as folder:
+        graph = prepare(source.path, shapes=dict(source.shapes), folder=folder).graph
+    reads = {value: node.inputs for node in graph.nodes for value in node.outputs}
+
+    def origins(value: str) -> Iterator[str]:
+        pending = [value]
+        while pending:
+            name = pending.pop()
+            if name in makers:
+                yield name
+            else:
+                pending += reads.get(name, ())
+
+    return {value: tuple(dict.fromkeys(origins(value))) for value in missing}
 
 
 def overlays(

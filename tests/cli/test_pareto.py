@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgeplan.cli.tables.fronts import picture
+from edgeplan.cli.tables.front_pictures import picture
 from edgeplan.instances.importers import import_file
 from edgeplan.instances.read import read_instance
 from edgeplan.instances.write import write_instance

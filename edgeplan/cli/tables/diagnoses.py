@@ -43,7 +43,7 @@ def diagnosis(found: Diagnosis) -> None:
             {each.what: f"{each.why}: {each.costs}\n→ {each.remedy}" for each in found.lacks},
         )
     if found.healthy:
-        say("edgeplan works: everything is there that it cannot do without", "green")
+        say("edgeplan works: all that it cannot do without is there", "green")
     else:
         say("edgeplan does not work as it is: see what is not there", "bold red")
 

@@ -57,7 +57,15 @@ def simulation(found: Simulation, evaluation: Evaluation) -> None:
     )  # fmt: skip
     show(
         "Percentiles (simulated, beside what is predicted for the slowest route)",
-        ("stream", ">p50", ">p95", ">predicted p95", ">p99", ">predicted p99", "?prediction is"),
+        (
+            "stream",
+            "??>p50",
+            ">p95",
+            "?>predicted p95",
+            ">p99",
+            "?>predicted p99",
+            "?prediction is",
+        ),
         (
             (
                 _stream(stream),
@@ -79,7 +87,7 @@ def simulation(found: Simulation, evaluation: Evaluation) -> None:
     if deadlines:
         show(
             "Percentile deadlines (simulated, each on its worst route)",
-            ("stream", "of", ">deadline", ">in time", ">± 95 %", ">must be", ""),
+            ("stream", "of", "?>deadline", ">in time", "?>± 95 %", ">must be", ""),
             (
                 (
                     stream.name,
@@ -133,8 +141,8 @@ def _loads(
         show(
             f"{title} (predicted and simulated)",
             (
-                "name", *(("?>replicas",) if several else ()), ">predicted busy",
-                ">simulated busy", ">predicted wait", ">simulated wait", "",
+                "name", *(("??>replicas",) if several else ()), "?>predicted busy",
+                ">simulated busy", "?>predicted wait", ">simulated wait", "",
             ),
             rows,
         )  # fmt: skip
