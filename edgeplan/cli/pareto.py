@@ -66,7 +66,7 @@ JOURNAL_NAME, INSTANCE_NAME = "journal.log", "front.instance.json"
 )  # fmt: skip
 @click.option(
     "--solver", default="auto", show_default=True, metavar="NAME",
-    help="One of auto, highs, labels, enumerate.",
+    help="One of auto, highs, cp-sat, labels, enumerate.",
 )  # fmt: skip
 @json_option
 def command(

@@ -61,9 +61,7 @@ class HighsBoxes:
         self.program = program
         self.exact = program.exact
         self.steps: Vector = tuple(float(value) for value in program.steps)
-        ends = np.where(program.criteria > 0, program.upper, program.lower)
-        highest = _products(program.criteria, ends).sum(axis=1) + program.offsets
-        self.highest: Vector = tuple(float(value) for value in highest)
+        self.highest: Vector = program.highest
         self.relaxations = 0
         count = len(program.criteria)
         rows = len(program.rows)

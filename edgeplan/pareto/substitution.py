@@ -56,12 +56,15 @@ class Substitution:
         self.gone = np.zeros(len(lower), dtype=bool)
 
     def run(self) -> None:
-        """Take all steps."""
-        while self._substitute():
-            pass
-        self._drop()
-        while self._tie():
-            pass
+        """Take all steps, again and again: what is tied may leave an equation that defines."""
+        changed = True
+        while changed:
+            changed = False
+            while self._substitute():
+                changed = True
+            self._drop()
+            while self._tie():
+                changed = True
         self._drop()
 
     def _substitute(self) -> bool:
@@ -90,10 +93,10 @@ class Substitution:
         self.row_upper -= shift
         self.constants += self.criteria @ moved
         self._forget(equation)
-        self._put(column, terms.take(sure))
+        self.put(column, terms.take(sure))
         return True
 
-    def _put(self, column: Whole, terms: Rows) -> None:
+    def put(self, column: Whole, terms: Rows) -> None:
         """Put terms in the place of columns; the terms have none of these columns."""
         self.matrix = self.matrix.replaced(column, terms)
         for criterion in self.criteria:
@@ -140,7 +143,7 @@ class Substitution:
             nothing = Rows(
                 np.zeros(len(free) + 1, dtype=np.int32), np.zeros(0, np.int32), np.zeros(0), size
             )
-            self._put(free, nothing)
+            self.put(free, nothing)
             return True
         # … one row, of two columns, without limits of its own, and one-sided.
         both = np.isfinite(self.row_lower) & np.isfinite(self.row_upper)
@@ -162,5 +165,5 @@ class Substitution:
         entry, tied, other, ratio = entry[sure], tied[sure], other[sure], ratio[sure]
         self._forget(row[entry])
         starts = np.arange(len(tied) + 1, dtype=np.int32)
-        self._put(tied, Rows(starts, other.astype(np.int32), ratio, size))
+        self.put(tied, Rows(starts, other.astype(np.int32), ratio, size))
         return True
