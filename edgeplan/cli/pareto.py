@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--solver", default="auto", show_default=True, metavar="NAME",
-    help="One of auto, highs, labels, enumerate.",
+    help="One of auto, highs, cp-sat, labels, enumerate.",
 )  # fmt: skip
 @json_option
 def command(

@@ -10,7 +10,7 @@ from edgeplan.pareto import by_enumeration
 from edgeplan.pareto.boxes import Boxes
 from edgeplan.pareto.objectives import Criterion
 
-SOLVERS = ("auto", "highs", "labels", "enumerate")
+SOLVERS = ("auto", "highs", "cp-sat", "labels", "enumerate")
 
 
 def make_boxes(problem: Problem, chosen: Sequence[Criterion], solver: str, seed: int) -> Boxes:
@@ -24,6 +24,10 @@ def make_boxes(problem: Problem, chosen: Sequence[Criterion], solver: str, seed:
     from edgeplan.pareto.program import program
 
     stated = program(problem, [criterion.name for criterion in chosen])
+    if solver == "cp-sat":
+        from edgeplan.pareto.by_cpsat import CpSatBoxes
+
+        return CpSatBoxes(problem, chosen, stated, seed)
     from edgeplan.pareto.by_highs import HighsBoxes
 
     return HighsBoxes(stated, seed)
@@ -53,12 +57,19 @@ def check_solver(problem: Problem, chosen: Sequence[Criterion], asked: str) -> s
                 f"'{asked}' knows no load, but {problem.load_features[0]}; choose 'enumerate'",
             )
         return "enumerate"
-    if asked in ("labels", "enumerate"):
-        reason = by_enumeration.obstacle(problem)
-        if asked == "labels":
-            from edgeplan.pareto import by_labels
-
-            reason = by_labels.obstacle(problem, chosen)
-        if reason:
-            raise InputError.at("solver", f"'{asked}' cannot be used here: {reason}")
+    if reason := _obstacle(problem, chosen, asked):
+        raise InputError.at("solver", f"'{asked}' cannot be used here: {reason}")
     return asked
+
+
+def _obstacle(problem: Problem, chosen: Sequence[Criterion], asked: str) -> str:
+    """Return why a solver cannot be used on a problem; empty where it can."""
+    if asked == "labels":
+        from edgeplan.pareto import by_labels
+
+        return by_labels.obstacle(problem, chosen)
+    if asked == "cp-sat":
+        from edgeplan.pareto import by_cpsat
+
+        return by_cpsat.obstacle(problem)
+    return by_enumeration.obstacle(problem) if asked == "enumerate" else ""

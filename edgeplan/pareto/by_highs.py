@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from edgeplan.model.errors import SolverError
 from edgeplan.pareto.boxes import Box, BoxResult, BoxStatus, Vector
 from edgeplan.pareto.branching import Branching, UnsureError
+from edgeplan.pareto.caps import upper_bounds
 from edgeplan.pareto.program import BoxProgram
 from edgeplan.pareto.rows import Floats
 
@@ -60,12 +61,12 @@ class HighsBoxes:
     """
 
     def __init__(self, program: BoxProgram, seed: int = 0) -> None:
+        # Bounds on all columns let any duals prove something.
+        program = dataclasses.replace(program, upper=upper_bounds(program))
         self.program = program
         self.exact = program.exact
         self.steps: Vector = tuple(float(value) for value in program.steps)
-        ends = np.where(program.criteria > 0, program.upper, program.lower)
-        highest = _products(program.criteria, ends).sum(axis=1) + program.offsets
-        self.highest: Vector = tuple(float(value) for value in highest)
+        self.highest: Vector = program.highest
         self.relaxations = 0
         count = len(program.criteria)
         rows = len(program.rows)

@@ -124,8 +124,9 @@ def pareto(
     journal
         File in which findings are kept, and from which a search that was cut off goes on.
     solver
-        ``highs``, ``labels`` (dynamic programming over streams), ``enumerate`` (all
-        plans: also with queues), or ``auto``: labels where they are few, else HiGHS.
+        ``highs``, ``cp-sat`` (OR-Tools, where no stream may be dealt by fractions), ``labels``
+        (dynamic programming over streams), ``enumerate`` (all plans: also with queues), or
+        ``auto``: labels where they are few, else HiGHS.
     fingerprint
         Of the instance, for the front.
 

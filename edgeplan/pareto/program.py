@@ -69,6 +69,15 @@ class BoxProgram:
     extract: Callable[[Floats], Plan]
     values: Callable[[Plan], list[tuple[int, float]]]
 
+    @property
+    def highest(self) -> tuple[float, ...]:
+        """No value of an objective is above it; ``inf`` where none is known."""
+        ends = np.where(self.criteria > 0, self.upper, self.lower)
+        products = np.multiply(
+            self.criteria, ends, out=np.zeros_like(self.criteria), where=self.criteria != 0
+        )
+        return tuple((products.sum(axis=1) + self.offsets).tolist())
+
 
 def program(problem: Problem, criteria: Sequence[str]) -> BoxProgram:
     """Return the program of a problem's boxes.

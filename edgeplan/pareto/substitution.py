@@ -1,10 +1,9 @@
 """Fewer columns and rows for a program in sparse rows, with the same choices and objectives.
 
-Four steps: columns that an equation defines (times, bytes, energies) are replaced by what defines
+Three steps: columns that an equation defines (times, bytes, energies) are replaced by what defines
 them; rows that the columns' bounds imply are dropped; columns that all else wants small are tied
-to the one column that holds them up, or to 0, and those that stay without an upper bound get the
-most that can hold them up. Each is done for all columns at once that do not depend on each other,
-in one go over the entries, until nothing changes.
+to the one column that holds them up, or to 0. Each is done for all columns at once that do not
+depend on each other, in one go over the entries, until nothing changes.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ Flags = NDArray[np.bool_]
 
 TINIEST = 1e-12
 """Smaller entries are noise of the substitution."""
-CAP_ROOM = 1e-9
-"""Relative room above the most that a column needs, for rounding."""
 
 
 class Substitution:
@@ -59,14 +56,15 @@ class Substitution:
         self.gone = np.zeros(len(lower), dtype=bool)
 
     def run(self) -> None:
-        """Take all steps."""
-        while self._substitute():
-            pass
-        self._drop()
-        while self._tie():
-            pass
-        while self._cap():
-            pass
+        """Take all steps, again and again: what is tied may leave an equation that defines."""
+        changed = True
+        while changed:
+            changed = False
+            while self._substitute():
+                changed = True
+            self._drop()
+            while self._tie():
+                changed = True
         self._drop()
 
     def _substitute(self) -> bool:
@@ -95,10 +93,10 @@ class Substitution:
         self.row_upper -= shift
         self.constants += self.criteria @ moved
         self._forget(equation)
-        self._put(column, terms.take(sure))
+        self.put(column, terms.take(sure))
         return True
 
-    def _put(self, column: Whole, terms: Rows) -> None:
+    def put(self, column: Whole, terms: Rows) -> None:
         """Put terms in the place of columns; the terms have none of these columns."""
         self.matrix = self.matrix.replaced(column, terms)
         for criterion in self.criteria:
@@ -145,7 +143,7 @@ class Substitution:
             nothing = Rows(
                 np.zeros(len(free) + 1, dtype=np.int32), np.zeros(0, np.int32), np.zeros(0), size
             )
-            self._put(free, nothing)
+            self.put(free, nothing)
             return True
         # … one row, of two columns, without limits of its own, and one-sided.
         both = np.isfinite(self.row_lower) & np.isfinite(self.row_upper)
@@ -167,42 +165,5 @@ class Substitution:
         entry, tied, other, ratio = entry[sure], tied[sure], other[sure], ratio[sure]
         self._forget(row[entry])
         starts = np.arange(len(tied) + 1, dtype=np.int32)
-        self._put(tied, Rows(starts, other.astype(np.int32), ratio, size))
+        self.put(tied, Rows(starts, other.astype(np.int32), ratio, size))
         return True
-
-    def _cap(self) -> bool:
-        """Bound columns that all else wants small by the most that may hold them up.
-
-        No choice is lost: a column that is larger than what holds it up can be made smaller. With
-        bounds on all columns, any multipliers prove something.
-        """
-        matrix = self.matrix
-        row, column, value = matrix.row, matrix.indices, matrix.values
-        open_ = ~self.integral & ~self.gone & np.isinf(self.upper)
-        open_ &= (self.criteria >= 0).all(axis=0)
-        if not open_.any():
-            return False
-        low, high = value * self.lower[column], value * self.upper[column]
-        least, most = np.minimum(low, high), np.maximum(low, high)
-        side = np.where(value > 0, self.row_lower[row], self.row_upper[row])
-        wanted = np.flatnonzero(np.isfinite(side) & open_[column])
-        row, column, value, side = row[wanted], column[wanted], value[wanted], side[wanted]
-        # Infinite where another of the row has no bound either.
-        others = np.where(value > 0, self._but_one(least)[wanted], self._but_one(most)[wanted])
-        needed = (side - others) / value
-        level = self.lower.copy()
-        np.maximum.at(level, column, needed)
-        known = np.flatnonzero(open_ & np.isfinite(level))
-        self.upper = self.upper.copy()
-        self.upper[known] = level[known] + CAP_ROOM * np.abs(level[known])
-        return bool(len(known))
-
-    def _but_one(self, terms: Floats) -> Floats:
-        """Return for each entry the sum of the other terms of its row."""
-        row = self.matrix.row
-        finite = np.where(np.isfinite(terms), terms, 0.0)
-        infinite = self.matrix.row_sums(np.where(np.isfinite(terms), 0.0, terms))
-        counts = self.matrix.row_sums(np.isinf(terms).astype(float))
-        rest = self.matrix.row_sums(finite)[row] - finite
-        others = counts[row] - np.isinf(terms)
-        return np.where(others > 0, infinite[row], rest)

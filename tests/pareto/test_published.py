@@ -15,6 +15,8 @@ NAMES = ("latency", "energy", "cost")
 
 
 def hold(file, count, solver):
+    if solver == "cp-sat":
+        pytest.importorskip("ortools")
     path = DATA / f"{file}.json"
     if not path.exists():
         pytest.skip("the published sets are not here")
@@ -30,7 +32,7 @@ def hold(file, count, solver):
     assert front.hypervolume.lower == pytest.approx(front.hypervolume.upper, rel=1e-12)
 
 
-@pytest.mark.parametrize("solver", ["labels", "highs"])
+@pytest.mark.parametrize("solver", ["labels", "highs", "cp-sat"])
 @pytest.mark.parametrize(
     ("file", "count"), [("AP_p-3_n-5_ins-1", 21), ("AP_p-3_n-5_ins-2", 13), ("GAP_3x10", 42)]
 )
@@ -51,11 +53,13 @@ def test_the_large_published_fronts(file, count, solver):
     hold(file, count, solver)
 
 
-@pytest.mark.parametrize("solver", ["labels", "highs"])
+@pytest.mark.parametrize("solver", ["labels", "highs", "cp-sat"])
 @pytest.mark.parametrize(
     "numbers", [{"factor": 1e5}, {"digits": 3}, {"largest": 2_000_000}, {"digits": 12}]
 )
 def test_ranges_and_broken_numbers_lose_no_point(numbers, solver):
+    if solver == "cp-sat":
+        pytest.importorskip("ortools")
     problem = assignment(4, 7, **numbers)
     front = pareto(problem, NAMES, solver=solver)
     expected = brute_force(problem, NAMES)
