@@ -12,7 +12,6 @@ from edgeplan.cli.load import reading
 from edgeplan.cli.options import json_option, output_option
 from edgeplan.cli.output import note, print_json
 from edgeplan.model.errors import Fault, InputError
-from edgeplan.pareto.files import INSTANCE_NAME
 
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
@@ -139,6 +138,7 @@ def _problem(found: Front, folder: Path) -> Problem | None:
     """Return the problem of a front, where its copy lies beside it."""
     from edgeplan.instances.plans import fingerprint
     from edgeplan.instances.read import read_instance
+    from edgeplan.pareto.files import INSTANCE_NAME
 
     try:
         problem = read_instance(folder / INSTANCE_NAME).problem

@@ -20,7 +20,6 @@ from edgeplan.cli.load import load_instance
 from edgeplan.cli.options import folder_option, input_argument, json_option, make_folder
 from edgeplan.cli.output import note, print_json
 from edgeplan.model.errors import InputError
-from edgeplan.pareto.files import INSTANCE_NAME, JOURNAL_NAME
 
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
@@ -95,6 +94,8 @@ def command(
     problem = read.problem
     deltas = _resolution(resolution, names, problem)
     make_folder(folder)
+    from edgeplan.pareto.files import INSTANCE_NAME, JOURNAL_NAME
+
     if (folder / "front.json").exists() and not (folder / JOURNAL_NAME).exists():
         message = "has a front without the journal to go on from: choose another folder"
         raise InputError.at(str(folder)[:200], message)

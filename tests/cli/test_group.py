@@ -80,7 +80,7 @@ def test_help_lists_every_command_of_the_issue():
     assert set(COMMANDS) == {
         "init", "import", "profile", "solve", "pareto", "compare", "choose", "sweep", "baselines",
         "evaluate", "simulate", "explain", "verify", "run", "split", "worker", "measure-link",
-        "show", "catalog", "schema", "demo",
+        "report", "export-overlay", "show", "catalog", "schema", "doctor", "demo",
     }  # fmt: skip
 
 

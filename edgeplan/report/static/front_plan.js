@@ -182,12 +182,14 @@
           const share = ways.length > 1 ? ` (${percent(way.share)})` : "";
           const batch = way.batch > 1 ? `, batches of ${way.batch}` : "";
           for (const [device, first, stop, seconds] of way.stages) {
-            const named = network ? `${network.layers[first]}${stop - first > 1 ? ` … ${network.layers[stop - 1]}` : ""}` : "";
-            rows.push([`${name}${share}${batch}`, plans.devices[device], layers(first, stop).replace(/^layers? /, ""), named, seconds === undefined ? "" : si(seconds, "s", 3)]);
+            const known = network ? `${network.layers[first]}${stop - first > 1 ? ` … ${network.layers[stop - 1]}` : ""}` : "";
+            const row = [`${name}${share}${batch}`, plans.devices[device], layers(first, stop).replace(/^layers? /, "")];
+            rows.push(network ? [...row, known, si(seconds, "s", 3)] : row);
           }
         }
       });
-      return table("Stages", ["stream", "device", ">layers", "from … to", ">compute"], rows);
+      const heads = ["stream", "device", ">layers", "from … to", ">compute"];
+      return table("Stages", plans.problem ? heads : heads.slice(0, 3), rows);
     }
 
     function details(index) {
@@ -214,7 +216,6 @@
         parts.push(element("p", { className: "note", textContent: "The instance is not at hand, so times and loads are not known: --instance names it." }));
       }
       const stages = element("details", {}, element("summary", { textContent: "All stages" }), stageTable(index, routes));
-      stages.open = !plans.problem;
       parts.push(stages);
       return parts;
     }
