@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: install demo test test-long check bench throughput load simulation four-sites open-loop fronts report-page fidelity mutate golden docs picture zoo clean
+.PHONY: install demo test test-long check bench throughput load simulation four-sites open-loop fronts report-page fidelity mutate golden docs docs-test picture zoo clean
 .DELETE_ON_ERROR:
 
 install: $(READY)
@@ -83,6 +83,12 @@ golden: $(READY)
 
 docs: $(READY)
 	$(BIN)/python tools/write_formulation.py
+	$(BIN)/python tools/write_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The commands of the pages, and what they print.
+docs-test: $(READY) zoo
+	$(BIN)/python tools/run_docs.py
 
 # Pictures of what commands print, from what `make demo` left: docs/{solve,choose,explain}.svg.
 picture: demo

@@ -1,0 +1,79 @@
+"""The snippets of the documentation are planned, and generated pages are those of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeplan.instances.document import parse_yaml, to_json
+from edgeplan.instances.init import starter
+from edgeplan.instances.read import read_instance
+from edgeplan.planner import plan
+from tools import run_docs, write_reference
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SNIPPETS = re.findall(
+    r"^## … (.*?)\?$.*?^```yaml\n(.*?)^```$",
+    (DOCS / "how-to.md").read_text(encoding="utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def merged(old: Any, new: Any) -> Any:
+    """Put a snippet into an instance: mappings key by key, links by their ends, all else whole."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+    if isinstance(old, list) and isinstance(new, list) and all("from" in each for each in new):
+        ends = {(each["from"], each["to"]) for each in new}
+        return [each for each in old if (each["from"], each["to"]) not in ends] + new
+    return new
+
+
+def test_there_are_snippets() -> None:
+    assert len(SNIPPETS) >= 15
+
+
+@pytest.mark.parametrize(("title", "text"), SNIPPETS, ids=[title for title, _ in SNIPPETS])
+def test_a_snippet_has_a_plan(title: str, text: str, tmp_path: Path) -> None:
+    base, new = parse_yaml(starter()).value, parse_yaml(text).value
+    tree = merged(base, new)
+    assert tree != base
+    file = tmp_path / "instance.yaml"
+    file.write_text(to_json(tree))
+    result = plan(read_instance(file).problem, time_limit=20)
+    assert result.plan is not None, (title, result.status)
+
+
+def test_generated_pages_are_as_the_code_has_it() -> None:
+    for name, text in (
+        ("reference/cli.md", write_reference.commands()),
+        ("reference/files.md", write_reference.files()),
+        ("decisions/index.md", write_reference.decisions()),
+    ):
+        assert (DOCS / name).read_text(encoding="utf-8") == text, f"make docs writes {name}"
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "lacking"),
+    [
+        ("a\n…\nc\n", "a\nb\nc\n", None),
+        ("a\nc\n", "a\nb\nc\n", "c"),
+        ("a 1 … 3\n…\n", "a 1 2 3\nmore\n", None),
+        ("…\nz\n", "a\nb\n", "z"),
+        ("a\n", "a\nb\n", "(nothing more, but there is) b"),
+    ],
+)
+def test_what_a_page_says_is_compared(expected: str, printed: str, lacking: str | None) -> None:
+    assert run_docs.missing(expected, printed) == lacking
+
+
+def test_steps_are_files_and_commands() -> None:
+    page = '```yaml title="a.yaml"\nx: 1\n```\ntext\n```console\n$ one\nsaid\n$ two\n```\n'
+    assert [(step.name, step.text) for step in run_docs.steps(page)] == [
+        ("a.yaml", "x: 1\n"),
+        ("$ one", "said\n"),
+        ("$ two", ""),
+    ]
