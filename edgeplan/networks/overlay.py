@@ -188,9 +188,9 @@ def overlays(
     -------
     dict
         ``device``: the device's name and colour. ``seconds``: predicted time of the layer that
-        holds the node, were it run alone on its device; the same on each of its nodes, so that
-        sums over nodes mean nothing. ``bytes``: what the node makes and a request of this route
-        sends over links; nodes that send nothing are left out.
+        holds the node, were it run alone on its device, to four digits; the same on each of its
+        nodes, so that sums over nodes mean nothing. ``bytes``: what the node makes and a request
+        of this route sends over links; nodes that send nothing are left out.
     """
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(devices)}
     device_of = {
@@ -202,7 +202,7 @@ def overlays(
         if (device := device_of.get(node.layer)) is not None
     }
     seconds = {
-        layer: network.costs[device].stage_seconds(layer, layer + 1)
+        layer: float(f"{network.costs[device].stage_seconds(layer, layer + 1):.4g}")
         for layer, device in device_of.items()
     }
     by_seconds = {
@@ -230,7 +230,7 @@ def _sent(network: Network, route: RoutePrice, placed: PlacedNodes) -> Iterator[
             crossed[name] += sizes[name]
     for tensor in network.inputs:
         if crossed[tensor.name]:
-            yield f"[io]{tensor.name}", crossed[tensor.name]
+            yield f"[value] {tensor.name}", crossed[tensor.name]
     for node in placed.nodes:
         if moved := sum(crossed.get(value, 0) for value in node.makes):
             yield node.name, moved
@@ -245,10 +245,11 @@ def _document(
     sums: bool = False,
 ) -> dict[str, Any]:
     document: dict[str, Any] = {"name": name, "results": results}
+    if not sums:
+        document["hideInAggregatedStatsTable"] = True
     if gradient:
         document["gradient"] = list(_GRADIENT)
         if not sums:
-            document["hideInAggregatedStatsTable"] = True
             document["hideInChildrenStatsTable"] = True
     else:
         document["showExpandedSummaryOnGroupNode"] = True

@@ -130,7 +130,7 @@ def test_seconds_are_the_layers_and_bytes_what_is_sent(scene, zoo):
     assert sent == {names[crossing.name]: crossing.bytes, names[result.name]: result.bytes}
     all_there = files["o-b_c.bytes.json"]["results"]
     assert all_there == {
-        f"[io]{given.name}": {"value": given.bytes},
+        f"[value] {given.name}": {"value": given.bytes},
         names[result.name]: {"value": result.bytes},
     }
 
