@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edgeplan.instances.generators.loaded import random_loaded_problem
+from edgeplan.instances.generators.problems import random_problem
 from edgeplan.model.evaluate import evaluate, with_tolerance
 from edgeplan.model.formulation.queueing import Levels
 from edgeplan.model.network import Layer, LayerCosts, Network, Tensor
@@ -351,3 +352,18 @@ def test_too_many_routes_are_refused_with_a_way_out():
     (reason,) = Queueing(route_limit=100).unsupported(case)
     assert "route_limit" in reason
     assert not Queueing().unsupported(case)
+
+
+def test_it_leaves_alone_what_is_on_for_transfers_only():
+    """Found by hypothesis: without queues, a device that only sends is off, and free."""
+    problem = random_problem(23, kind="chain", layers=2, devices=2, streams=2)
+    device = dataclasses.replace(
+        problem.devices[0], charge_idle=True, idle_watts=2.0, transfers="occupy"
+    )
+    occupied = dataclasses.replace(problem, devices=(device, *problem.devices[1:]))
+    (reason,) = Queueing().unsupported(occupied)
+    assert f"'{device.name}' costs while it is on" in reason
+    free = dataclasses.replace(device, charge_idle=False, dollars_per_hour=0.0)
+    assert not Queueing().unsupported(
+        dataclasses.replace(problem, devices=(free, *problem.devices[1:]))
+    )

@@ -112,7 +112,19 @@ class Queueing:
         )
 
     def unsupported(self, problem: Problem) -> tuple[str, ...]:
-        """Return the reasons why this problem is not for it: too many routes; else empty."""
+        """Return the reasons why this problem is not for it; else empty."""
+        if problem.waiting == "none":
+            # Transfers may keep a device busy that is off: it is on where it keeps layers. In
+            # this program what is busy is on.
+            for device in problem.devices:
+                fixed = device.dollars_per_hour > 0 or (
+                    device.charge_idle and device.idle_watts > 0
+                )
+                if device.transfers == "occupy" and fixed:
+                    return (
+                        f"device '{device.name[:80]}' costs while it is on and is kept busy by "
+                        "transfers: state transfers: links, or no fixed price",
+                    )
         total = sum(
             count_routes(problem, stream) * len(problem.batch_sizes(stream))
             for stream in problem.streams
