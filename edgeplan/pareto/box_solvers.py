@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from edgeplan.model.errors import InputError
-from edgeplan.model.problem import Problem
+from edgeplan.model.problem import Objective, Problem
 from edgeplan.pareto import by_enumeration
 from edgeplan.pareto.boxes import Boxes
 from edgeplan.pareto.objectives import Criterion
@@ -23,7 +24,8 @@ def make_boxes(problem: Problem, chosen: Sequence[Criterion], solver: str, seed:
         return LabelledBoxes(problem, chosen)
     from edgeplan.pareto.program import program
 
-    stated = program(problem, [criterion.name for criterion in chosen])
+    names = [criterion.name for criterion in chosen]
+    stated = program(smaller(problem, names), names)
     if solver == "cp-sat":
         from edgeplan.pareto.by_cpsat import CpSatBoxes
 
@@ -31,6 +33,29 @@ def make_boxes(problem: Problem, chosen: Sequence[Criterion], solver: str, seed:
     from edgeplan.pareto.by_highs import HighsBoxes
 
     return HighsBoxes(stated, seed)
+
+
+def smaller(problem: Problem, names: Sequence[str]) -> Problem:
+    """Return the problem without choices that no point of a front needs.
+
+    Places and cuts that are never worth it, orders of devices that are alike: what is left has a
+    plan for every non-dominated image, and its plans are plans of the problem.
+
+    Parameters
+    ----------
+    problem
+        What is to be planned.
+    names
+        Of the objectives.
+    """
+    from edgeplan.solvers.reductions import reduce
+
+    # The period is kept in mind where it has a price; other weights do not matter.
+    priced = Objective(latency=1, throughput=float("throughput" in names))
+    priced = dataclasses.replace(priced, aggregate=problem.objective.aggregate)
+    stated = dataclasses.replace(problem, objective=priced)
+    reduced = reduce(stated, keep="front").problem
+    return dataclasses.replace(reduced, objective=problem.objective)
 
 
 def check_solver(problem: Problem, chosen: Sequence[Criterion], asked: str) -> str:
