@@ -34,7 +34,7 @@ def commands() -> str:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
-        own = click.Context(command, info_name=name, parent=context, max_content_width=WIDTH)
+        own = click.Context(command, info_name=name, parent=context, terminal_width=WIDTH)
         lines += ["", f"## edgeplan {name}", "", "```text", command.get_help(own), "```"]
     return "\n".join(lines) + "\n"
 
