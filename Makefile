@@ -84,7 +84,7 @@ golden: $(READY)
 docs: $(READY)
 	$(BIN)/python tools/write_formulation.py
 	$(BIN)/python tools/write_reference.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The commands of the pages, and what they print.
 docs-test: $(READY) zoo

@@ -76,7 +76,8 @@ def _table(part: Mapping[str, Any], kind: str) -> list[str]:
 
 def _type(field: Mapping[str, Any], kind: str) -> str:
     if "$ref" in field:
-        name = field["$ref"].rsplit("/", 1)[1]
+        # A part of a list differs from that of a mapping by its name only: one table for both.
+        name = field["$ref"].rsplit("/", 1)[1].removeprefix("Named")
         return f"[{name}](#{kind}-{name.lower()})"
     if "const" in field:
         return f"`{field['const']}`"
