@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import run_docs
+import write_reference
 
 from edgeplan.instances.document import parse_yaml, to_json
 from edgeplan.instances.init import starter
 from edgeplan.instances.read import read_instance
 from edgeplan.planner import plan
-from tools import run_docs, write_reference
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SNIPPETS = re.findall(
