@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 
+import file_symbols
+
 from edgeplan.model.formulation import (
     EQUATIONS,
     TERMS,
@@ -59,6 +61,12 @@ at its queues. The evaluator prices every route; the equations only add up. What
 [formulation.md](formulation.md) says holds where nobody waits.
 """
 
+DATA = """## Data
+
+What the instance file says. `*` stands for a name, `[]` for each item of a list. Where the file
+names a profile, times and sizes are the profile's ([files](reference/files.md#profile)).
+"""
+
 PROGRAMS = r"""## Two programs
 
 A state k of a queue is a number of replicas and a range of waits $[W_{k-1}, W_k]$; a queue is in
@@ -93,6 +101,8 @@ def load_page() -> str:
         _words(levels.states.__doc__, skip=("Parameters", "Returns")),
         "## Variables\n",
         _table(inspect.cleandoc(queue_variables.__doc__ or "")),
+        DATA,
+        file_symbols.table(file_symbols.LOAD),
         "## Objective\n",
         _words(queue_objective.__doc__),
         *terms,
@@ -117,7 +127,13 @@ def _before(docstring: str | None) -> str:
 
 
 def _rule(register: Mapping[str, Callable[..., object]], name: str) -> str:
-    return f"#### `{name}`\n\n{_words(register[name].__doc__)}"
+    return _titled(name, register[name].__doc__ or "", file_symbols.LOAD)
+
+
+def _titled(name: str, docstring: str, data: tuple[file_symbols.Symbol, ...]) -> str:
+    """Return an equation or a term: its name, its words, and where its data come from."""
+    parts = [f"#### `{name}`\n", _words(docstring), file_symbols.sources(data, name, docstring)]
+    return "\n".join(filter(None, parts))
 
 
 def page() -> str:
@@ -127,9 +143,11 @@ def page() -> str:
         _words(build.__doc__, skip=("Parameters", "Returns", "Raises")),
         "## Variables\n",
         _table(inspect.cleandoc(variables.__doc__ or "")),
+        DATA,
+        file_symbols.table(file_symbols.PROGRAM),
         "## Objective\n",
         _words(objective.__doc__),
-        *(f"#### `{item.name}`\n\n{_words(item.words)}" for item in TERMS.values()),
+        *(_titled(item.name, item.words, file_symbols.PROGRAM) for item in TERMS.values()),
         "## Constraints\n",
         _words(constraints.__doc__),
     ]
@@ -143,10 +161,10 @@ def page() -> str:
 
 
 def _equation(item: Equation) -> str:
-    words = _words(item.words)
     over = inspect.getdoc(getattr(sets.Sets, item.over)) or ""
     summary = over.splitlines()[0].rstrip(".")
-    return f"#### `{item.name}`\n\n{words}\n*One for each of `{item.over}`:* {summary}.\n"
+    words = _titled(item.name, item.words, file_symbols.PROGRAM)
+    return f"{words}\n*One for each of `{item.over}`:* {summary}.\n"
 
 
 def _headed(module: ModuleType, names: Collection[str]) -> dict[str, list[str]]:

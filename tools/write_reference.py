@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import file_symbols
 
 from edgeplan.cli.commands import app as group
 from edgeplan.instances.document import write_text
@@ -51,11 +52,11 @@ def files() -> str:
     for kind in ("instance", "profile", "plan", "front"):
         tree: Any = front_schema() if kind == "front" else schema(kind)
         lines += ["", f"## {kind.capitalize()}", "", *_text(tree.get("description"))]
-        lines += _table(tree, kind)
+        lines += _table(tree, kind, "")
         for name, part in sorted(tree.get("$defs", {}).items()):
             if "properties" in part and not name.startswith("Named"):
                 lines += ["", f"### {kind}: {name}", "", *_text(part.get("description"))]
-                lines += _table(part, kind)
+                lines += _table(part, kind, name)
     return "\n".join(lines) + "\n"
 
 
@@ -63,14 +64,15 @@ def _text(words: object) -> list[str]:
     return [_escaped(str(words)), ""] if words else []
 
 
-def _table(part: Mapping[str, Any], kind: str) -> list[str]:
+def _table(part: Mapping[str, Any], kind: str, title: str) -> list[str]:
     rows = ["| key | type | means |", "|---|---|---|"]
     for key, field in part["properties"].items():
         name = f"**`{key}`**" if key in part.get("required", []) else f"`{key}`"
+        anchor = f'<a id="{file_symbols.key_anchor(kind, title, key)}"></a>'
         words = _escaped(field.get("description", ""))
         if "default" in field and field["default"] not in (None, {}, []):
             words += f" Default: `{field['default']}`."
-        rows.append(f"| {name} | {_type(field, kind)} | {words} |")
+        rows.append(f"| {anchor}{name} | {_type(field, kind)} | {words} |")
     return rows
 
 
