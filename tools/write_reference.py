@@ -24,7 +24,7 @@ WIDTH = 88
 
 def commands() -> str:
     """Return the page of the command line."""
-    context = click.Context(group, info_name="edgeplan")
+    context = click.Context(group, info_name="edgeplan", **group.context_settings)
     lines = [
         "# Command line",
         "",

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import run_docs
+import write_reference
 
 from edgeplan.instances.document import parse_yaml, to_json
 from edgeplan.instances.init import starter
 from edgeplan.instances.read import read_instance
 from edgeplan.planner import plan
-from tools import run_docs, write_reference
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SNIPPETS = re.findall(
@@ -53,7 +54,8 @@ def test_generated_pages_are_as_the_code_has_it() -> None:
         ("reference/files.md", write_reference.files()),
         ("decisions/index.md", write_reference.decisions()),
     ):
-        assert (DOCS / name).read_text(encoding="utf-8") == text, f"make docs writes {name}"
+        written = (DOCS / name).read_text(encoding="utf-8")
+        assert written.split() == text.split(), f"make docs writes {name}"
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
-from pathlib import Path
 
-import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "tools"))
 import file_symbols
+import pytest
 
 from edgeplan.model.formulation import EQUATIONS, TERMS, queueing, variables
 from edgeplan.model.formulation.queueing import variables as queue_variables
@@ -18,26 +14,9 @@ from edgeplan.model.formulation.queueing import variables as queue_variables
 INDICES = set("abcdgijklnqrst")
 """Letters that number things; data and variables with the same letter have subscripts."""
 
-LAYOUT = set(
-    [
-        "sum",
-        "frac",
-        "le",
-        "ge",
-        "ne",
-        "Bigl",
-        "Bigr",
-        "bigl",
-        "bigr",
-        "qquad",
-        "quad",
-        "cdot",
-        "begin",
-        "end",
-        "text",
-        "iff",
-        "ln",
-    ]
+LAYOUT = re.compile(
+    r"\\(?:sum|frac|le|ge|ne|[Bb]ig[lr]|q?quad|cdot|iff|ln|text\{[^{}]*\}|(?:begin|end)\{\w+\})"
+    r"(?![A-Za-z])"
 )
 
 OWN = {
@@ -67,11 +46,11 @@ def unknown(
     for symbol in symbols:
         if symbol.occurs(equation, rest):
             rest = re.sub(f"(?:{symbol.pattern})", " ", rest)
-    rest = re.sub(r"\\text\{[^{}]*\}|\\begin\{\w+\}|\\end\{\w+\}", " ", rest)
+    rest = LAYOUT.sub(" ", rest)
     while (bare := re.sub(r"_\{[^{}]*\}|_\\?\w|\bstarts\b|\bmoved\b", " ", rest)) != rest:
         rest = bare
     found = re.findall(r"\\([A-Za-z]+)|([A-Za-z])", rest)
-    return {macro or letter for macro, letter in found} - LAYOUT - INDICES - known
+    return {macro or letter for macro, letter in found} - INDICES - known
 
 
 CASES = [
