@@ -66,7 +66,10 @@ def missing(expected: str, printed: str) -> str | None:
             continue
         reach = range(place, len(lines) if anywhere else min(place + 1, len(lines)))
         like = re.compile(".*".join(re.escape(part) for part in line.split(ANY)))
-        there = next((k for k in reach if like.fullmatch(lines[k])), None)
+        # "said …" also stands for "said" alone.
+        there = next(
+            (k for k in reach if like.fullmatch(lines[k]) or like.fullmatch(lines[k] + " ")), None
+        )
         if there is None:
             return line
         place, anywhere = there + 1, False

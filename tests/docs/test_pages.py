@@ -66,6 +66,8 @@ def test_generated_pages_are_as_the_code_has_it() -> None:
         ("a\nc\n", "a\nb\nc\n", "c"),
         ("a 1 … 3\n…\n", "a 1 2 3\nmore\n", None),
         ("…\nz\n", "a\nb\n", "z"),
+        ("a …\n", "a   \n", None),
+        ("a …\n", "ab\n", "a …"),
         ("a\n", "a\nb\n", "(nothing more, but there is) b"),
     ],
 )
