@@ -16,9 +16,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace equations outside of code."""
     parts = FENCED.split(markdown)
     for index in range(0, len(parts), 2):
-        block = BLOCK.sub(lambda found: _math(found[1], "block"), parts[index])
+        block = BLOCK.sub(_display, parts[index])
         parts[index] = INLINE.sub(lambda found: _math(found[1], "inline"), block)
     return "".join(parts)
+
+
+def _display(found: re.Match[str]) -> str:
+    # In a block of its own, which scrolls where the equation is wider than the page.
+    return f'<div class="equation" tabindex="0">{_math(found[1], "block")}</div>'
 
 
 def _math(text: str, display: str) -> str:
