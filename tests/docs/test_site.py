@@ -62,3 +62,21 @@ def test_broken_links_and_anchors_fail(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "nowhere.md" in done.stderr
     assert "no-such-word" in done.stderr
+
+
+@pytest.mark.xdist_group("chromium")
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["index.html"], id="one"),
+        pytest.param([], id="all", marks=pytest.mark.long),
+    ],
+)
+def test_pages_are_accessible_in_light_and_dark(site: Path, names: list[str]) -> None:
+    pytest.importorskip("axe_playwright_python")
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
+        pytest.skip("no chromium here; tools/install_chromium.sh installs it on Debian")
+    # A process of its own: other tests hold the one browser that a process may drive.
+    command = [sys.executable, str(ROOT / "tools" / "check_access.py"), str(site), *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
