@@ -85,6 +85,7 @@ docs: $(READY)
 	$(BIN)/python tools/write_formulation.py
 	$(BIN)/python tools/write_reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python tools/check_links.py
 
 # The commands of the pages, and what they print.
 docs-test: $(READY) zoo

@@ -345,7 +345,8 @@ def link(key: str, *, whole: bool = False) -> str:
 
 def key_anchor(kind: str, part: str, key: str) -> str:
     """Return the anchor of a key in the reference of files."""
-    return "-".join(filter(None, (kind, part.lower(), key)))
+    # Two hyphens where there is no part: the heading of a part has the anchor with one.
+    return f"{kind}-{part.lower()}-{key}"
 
 
 def table(symbols: tuple[Symbol, ...]) -> str:

@@ -5,11 +5,13 @@ Usage: python tools/run_docs.py [PAGE …]
 In a page, a fenced block ``console`` has commands behind ``$`` and below each what it printed; a
 line ``…`` there stands for any number of lines, and within a line for anything. A fenced block
 with ``title="NAME"`` is a file. All blocks of a page run in one folder, made anew, with
-``net.onnx`` in it. Spaces at the ends of lines do not count.
+``net.onnx`` in it. Spaces at the ends of lines do not count. A command must succeed; where it must
+not, the page says so by ``; echo "exit code $?"``. Python sessions (``>>>``) are doctests.
 """
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import shutil
@@ -21,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [*sorted((ROOT / "docs" / "tutorials").glob("*.md")), ROOT / "docs" / "infeasible.md"]
+DOCS = ROOT / "docs"
+PAGES = [*sorted((DOCS / "tutorials").glob("*.md")), DOCS / "embed.md", DOCS / "infeasible.md"]
 NETWORK = ROOT / ".zoo" / "squeezenet.onnx"
 FENCE = re.compile(r'^```(\w+)(?: title="([\w.-]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 ANY = "…"
@@ -63,7 +66,10 @@ def missing(expected: str, printed: str) -> str | None:
             continue
         reach = range(place, len(lines) if anywhere else min(place + 1, len(lines)))
         like = re.compile(".*".join(re.escape(part) for part in line.split(ANY)))
-        there = next((k for k in reach if like.fullmatch(lines[k])), None)
+        # "said …" also stands for "said" alone.
+        there = next(
+            (k for k in reach if like.fullmatch(lines[k]) or like.fullmatch(lines[k] + " ")), None
+        )
         if there is None:
             return line
         place, anywhere = there + 1, False
@@ -73,6 +79,11 @@ def missing(expected: str, printed: str) -> str | None:
 
 def run(page: Path) -> str | None:
     """Run a page; return what is wrong with it."""
+    text = page.read_text(encoding="utf-8")
+    if ">>> " in text:
+        options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+        failed, tried = doctest.testfile(str(page), module_relative=False, optionflags=options)
+        return f"{failed} of {tried} examples" if failed else None
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -81,9 +92,11 @@ def run(page: Path) -> str | None:
         "PYTHONUTF8": "1",
     }
     with tempfile.TemporaryDirectory(prefix="edgeplan-docs-") as folder:
-        if NETWORK.exists():
-            shutil.copy(NETWORK, Path(folder) / "net.onnx")
-        for step in steps(page.read_text(encoding="utf-8")):
+        shutil.copy(NETWORK, Path(folder) / "net.onnx")
+        found = steps(text)
+        if not found:
+            return "nothing to run"
+        for step in found:
             if not step.name.startswith("$ "):
                 (Path(folder) / step.name).write_text(step.text, encoding="utf-8")
                 continue
@@ -99,7 +112,7 @@ def run(page: Path) -> str | None:
                 check=False,
             )
             where = f"{page.relative_to(ROOT)}:{step.line}: {step.name}"
-            if done.returncode not in (0, 3):
+            if done.returncode:
                 return f"{where}\nexit code {done.returncode}\n{done.stderr}"
             lacking = missing(step.text, done.stdout)
             if lacking is not None:
@@ -108,8 +121,11 @@ def run(page: Path) -> str | None:
 
 
 def main(pages: list[Path]) -> int:
-    """Run pages, print the time of each, and return the exit code."""
-    wrong = 0
+    """Run pages, print the time of each and of all, and return the exit code."""
+    if not NETWORK.exists():
+        print(f"{NETWORK} is missing: make zoo")
+        return 1
+    wrong, start = 0, time.monotonic()
     for page in pages:
         began = time.monotonic()
         fault = run(page.resolve())
@@ -118,6 +134,7 @@ def main(pages: list[Path]) -> int:
         if fault is not None:
             wrong += 1
             print(fault)
+    print(f"{len(pages)} pages: {time.monotonic() - start:.1f} s")
     return int(wrong > 0)
 
 

@@ -39,12 +39,13 @@ def test_there_are_snippets() -> None:
 
 @pytest.mark.parametrize(("title", "text"), SNIPPETS, ids=[title for title, _ in SNIPPETS])
 def test_a_snippet_has_a_plan(title: str, text: str, tmp_path: Path) -> None:
-    base, new = parse_yaml(starter()).value, parse_yaml(text).value
-    tree = merged(base, new)
-    assert tree != base
+    base = parse_yaml(starter()).value
     file = tmp_path / "instance.yaml"
-    file.write_text(to_json(tree))
-    result = plan(read_instance(file).problem, time_limit=20)
+    file.write_text(to_json(merged(base, parse_yaml(text).value)))
+    problem = read_instance(file).problem
+    file.write_text(to_json(base))
+    assert problem != read_instance(file).problem, "the snippet says nothing new"
+    result = plan(problem, time_limit=20)
     assert result.plan is not None, (title, result.status)
 
 
@@ -65,6 +66,8 @@ def test_generated_pages_are_as_the_code_has_it() -> None:
         ("a\nc\n", "a\nb\nc\n", "c"),
         ("a 1 … 3\n…\n", "a 1 2 3\nmore\n", None),
         ("…\nz\n", "a\nb\n", "z"),
+        ("a …\n", "a   \n", None),
+        ("a …\n", "ab\n", "a …"),
         ("a\n", "a\nb\n", "(nothing more, but there is) b"),
     ],
 )
@@ -79,3 +82,27 @@ def test_steps_are_files_and_commands() -> None:
         ("$ one", "said\n"),
         ("$ two", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("page", "fault"),
+    [
+        ("```console\n$ echo one\none\n```\n", None),
+        ("```console\n$ echo one\ntwo\n```\n", "not printed: two"),
+        ("```console\n$ exit 3\n```\n", "exit code 3"),
+        ('```console\n$ (exit 3); echo "exit code $?"\nexit code 3\n```\n', None),
+        ('```yaml title="a"\nx\n```\n```console\n$ cat a\nx\n```\n', None),
+        ("words\n", "nothing to run"),
+        ("```python\n>>> 1 + 1\n3\n\n```\n", "1 of 1 examples"),
+        ("```python\n>>> 1 + 1\n2\n\n```\n", None),
+    ],
+)
+def test_a_page_is_run(
+    page: str, fault: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "page.md"
+    file.write_text(page)
+    monkeypatch.setattr(run_docs, "ROOT", tmp_path)
+    monkeypatch.setattr(run_docs, "NETWORK", file)
+    found = run_docs.run(file)
+    assert found is None if fault is None else fault in (found or "")
