@@ -10,8 +10,8 @@ import click
 
 from edgeplan.cli.interrupt import stop_on_interrupt
 from edgeplan.cli.load import load
-from edgeplan.cli.options import input_argument, json_option
-from edgeplan.cli.output import clean_text, note, print_json
+from edgeplan.cli.options import input_argument, json_option, output_option
+from edgeplan.cli.output import clean_text, json_text, note, print_json, write_text
 from edgeplan.cli.run import watching
 from edgeplan.model.errors import Fault, InputError
 
@@ -55,6 +55,7 @@ KINDS = "poisson, gamma:CV2 or mmpp:RATIO,TIME[,SHARE]"
     is_flag=True,
     help="Stretch each trace to its stream's rate; else it keeps its own.",
 )
+@output_option("SIMULATION", "Write the simulation here (JSON).")
 @json_option
 def command(
     instance: Path,
@@ -64,6 +65,7 @@ def command(
     processes: tuple[str, ...],
     traces: tuple[str, ...],
     scale_traces: bool,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Let random requests run through PLAN of INSTANCE, event by event.
@@ -97,12 +99,17 @@ def command(
     evaluation = evaluate(problem, chosen)
     for text in simulation.notes:
         note(f"note: {text}")
+    document = with_prediction(problem, simulation, evaluation)
+    if output is not None:
+        write_text(output, json_text(document))
     if as_json:
-        print_json(with_prediction(problem, simulation, evaluation))
+        print_json(document)
         return
     from edgeplan.cli import tables
 
     tables.simulation(simulation, evaluation)
+    if output is not None:
+        tables.say(f"simulation: {output}")
 
 
 def with_prediction(
