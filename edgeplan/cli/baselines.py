@@ -11,8 +11,14 @@ import click
 from edgeplan.cli.group import INFEASIBLE, INTERRUPTED
 from edgeplan.cli.interrupt import stop_on_interrupt
 from edgeplan.cli.load import load_instance
-from edgeplan.cli.options import input_argument, json_option, objective_option, threads_option
-from edgeplan.cli.output import clean_text, note, print_json
+from edgeplan.cli.options import (
+    input_argument,
+    json_option,
+    objective_option,
+    output_option,
+    threads_option,
+)
+from edgeplan.cli.output import clean_text, json_text, note, print_json, write_text
 from edgeplan.cli.run import watching
 from edgeplan.model.errors import InputError, InterruptedRunError
 
@@ -68,6 +74,7 @@ SWEEP_FORMAT = "edgeplan-load-sweep"
     "--gap", type=float, default=1e-4, show_default=True, help="Relative gap that is closed enough."
 )
 @threads_option
+@output_option("COMPARISON", "Write the comparison here (JSON).")
 @json_option
 def command(
     instance: Path,
@@ -82,6 +89,7 @@ def command(
     time_limit: float,
     gap: float,
     threads: int,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Compare the plan of INSTANCE with the plans to beat, given the same means.
@@ -139,7 +147,7 @@ def command(
             interrupted = len(found) < len(values)
     if interrupted and not any(compared.plans for _, compared in found):
         raise InterruptedRunError("stopped before any of it was done")
-    _show(by, found, plot, as_json=as_json)
+    _show(by, found, plot, output, as_json=as_json)
     if interrupted:
         note("note: stopped early: what was not done is missing")
         raise click.exceptions.Exit(INTERRUPTED)
@@ -148,15 +156,23 @@ def command(
 
 
 def _show(
-    by: str, found: Sequence[tuple[float, Comparison]], plot: Path | None, *, as_json: bool
+    by: str,
+    found: Sequence[tuple[float, Comparison]],
+    plot: Path | None,
+    output: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     if plot is not None:
         from edgeplan.cli.load_plot import draw
 
         draw(by, found, plot)
         note(f"plot: {plot}")
+    document = found[0][1].as_json() if not by else sweep_json(by, found)
+    if output is not None:
+        write_text(output, json_text(document))
     if as_json:
-        print_json(found[0][1].as_json() if not by else sweep_json(by, found))
+        print_json(document)
         return
     from edgeplan.cli import tables
 
@@ -164,6 +180,8 @@ def _show(
         tables.load_sweep(by, found)
     else:
         tables.comparison(found[0][1])
+    if output is not None:
+        tables.say(f"comparison: {output}")
 
 
 def sweep_json(by: str, found: Sequence[tuple[float, Comparison]]) -> dict[str, Any]:

@@ -59,6 +59,15 @@ def test_json_has_the_keys_of_the_contract(waiting):
     assert document["all-edge"]["predicted"]["basis"] == "exact"
 
 
+@pytest.mark.parametrize("sweep", [(), ("--sweep", "rate=0.5:1", "--points", 2)])
+def test_what_is_written_has_what_json_prints_and_has_a_page(waiting, tmp_path, sweep):
+    out, page = tmp_path / "compared.json", tmp_path / "page.html"
+    printed = invoke_json("baselines", waiting, *FEW, *sweep, "-o", out)
+    assert json.loads(out.read_text(encoding="utf-8")) == printed
+    assert invoke("report", out, "-o", page).exit_code == 0
+    assert page.exists()
+
+
 def test_seeds_make_the_numbers_and_their_spread(waiting):
     once = invoke_json("baselines", waiting, *FEW, "--seed", 5, "--seeds", 3)
     again = invoke_json("baselines", waiting, *FEW, "--seed", 5, "--seeds", 3)

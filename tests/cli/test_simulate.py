@@ -58,6 +58,17 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return instance, plan
 
 
+def test_what_is_written_is_what_json_prints_and_has_a_page(files, tmp_path):
+    words = ["simulate", *map(str, files), "--requests", "2000", "--seed", "3"]
+    out, page = tmp_path / "sim.json", tmp_path / "page.html"
+    written = invoke(*words, "-o", str(out))
+    assert written.exit_code == 0, written.output
+    assert f"simulation: {out}" in " ".join(written.stdout.split("\n"))
+    assert json.loads(out.read_text(encoding="utf-8")) == invoke_json(*words)
+    assert invoke("report", str(out), "-o", str(page)).exit_code == 0
+    assert page.exists()
+
+
 def test_the_document(files):
     document = invoke_json("simulate", *files, "--requests", 20_000, "--seed", 1)
     assert (document["requests"], document["seed"]) == (20_000, 1)
