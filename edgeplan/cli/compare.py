@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgeplan.cli import quantities
-from edgeplan.cli.load import load_instance, reading
+from edgeplan.cli.load import load_instance, reading, with_names
 from edgeplan.cli.options import input_option, json_option
 from edgeplan.cli.output import print_json
 from edgeplan.model.errors import InputError
@@ -65,7 +65,7 @@ def command(
     try:
         found = compare(sets, reference=corner, force=force)
     except InputError as error:
-        raise _with_names(error, names) from None
+        raise with_names(error, names) from None
     if as_json:
         print_json({"sets": names, **found.as_json(details=changes)})
         return
@@ -82,20 +82,3 @@ def _read(path: Path, name: str) -> PointSet:
         if path.suffix.lower() == ".csv":
             return table_set(read_points(path), name)
         return point_set(read_front(path), name)
-
-
-def _with_names(error: InputError, names: dict[str, str]) -> InputError:
-    """Return an error that names files in place of letters, and the option by its name."""
-    from edgeplan.model.errors import Fault
-
-    return InputError(
-        [
-            Fault(
-                f"{fault.place} ({names[fault.place][:100]})"
-                if fault.place in names
-                else fault.place,
-                fault.message.replace("force compares", "--force compares"),
-            )
-            for fault in error.faults
-        ]
-    )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeplan.cli.output import clean_text, note
-from edgeplan.model.errors import InputError
+from edgeplan.model.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from edgeplan.instances.instance import Instance
@@ -188,3 +188,26 @@ def _other_problem(file: Path, read: Instance) -> str:
     if made_for == this:
         return f"{clean_text(file.name)} was made for another version of '{this}'"
     return f"{clean_text(file.name)} was made for '{made_for}', this instance is '{this}'"
+
+
+def with_names(error: InputError, names: Mapping[str, str]) -> InputError:
+    """Return an error that names files in place of letters, and the option by its name.
+
+    Parameters
+    ----------
+    error
+        Of a comparison of sets that are called A, B, ….
+    names
+        The files by letter.
+    """
+    return InputError(
+        [
+            Fault(
+                f"{fault.place} ({names[fault.place][:100]})"
+                if fault.place in names
+                else fault.place,
+                fault.message.replace("force compares", "--force compares"),
+            )
+            for fault in error.faults
+        ]
+    )

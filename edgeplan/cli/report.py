@@ -6,8 +6,11 @@ from pathlib import Path
 
 import click
 
+from edgeplan.cli.compare import LETTERS
+from edgeplan.cli.load import with_names
 from edgeplan.cli.options import input_option, json_option, output_option
 from edgeplan.cli.output import note, print_json
+from edgeplan.model.errors import InputError
 
 
 @click.command("report")
@@ -16,10 +19,20 @@ from edgeplan.cli.output import note, print_json
 )
 @output_option("PAGE", "Write the page here: report.html.", required=True)
 @input_option("--instance", text="The instance that the files are of, if not beside them.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Lay fronts of different instances, or with other objectives, over each other.",
+)
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 @json_option
 def command(
-    files: tuple[Path, ...], output: Path, instance: Path | None, opened: bool, as_json: bool
+    files: tuple[Path, ...],
+    output: Path,
+    instance: Path | None,
+    force: bool,
+    opened: bool,
+    as_json: bool,
 ) -> None:
     """Make a page of FILE_OR_FOLDER…: a file that any browser shows, without a network.
 
@@ -30,7 +43,10 @@ def command(
     from edgeplan.report.read import build
 
     need_extra()
-    page = build(files, instance)
+    try:
+        page = build(files, instance, force=force)
+    except InputError as error:
+        raise with_names(error, dict(zip(LETTERS, map(str, files), strict=False))) from None
     size = write_page(page, output)
     if opened:
         import webbrowser

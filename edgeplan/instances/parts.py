@@ -423,8 +423,8 @@ class InstanceFile(Part):
     """Says what the file is."""
     version: Literal[1]
     """Version of the format."""
-    name: str = "problem"
-    """For people."""
+    name: str = ""
+    """For people; absent: that of the file, or of its folder where the file is `instance.yaml`."""
     networks: dict[str, NetworkPart]
     """By name; the name is the network's identity."""
     devices: dict[str, DevicePart]

@@ -272,7 +272,7 @@ class _Reader:
         }
         try:
             problem = Problem(
-                name=file.name,
+                name=file.name or self._file_name(),
                 networks=tuple(networks),
                 devices=tuple(devices),
                 links=tuple(links),
@@ -303,6 +303,11 @@ class _Reader:
                     told = Fault(told.place, f"{told.message.split('; known')[0]}; known: {known}")
                 self._faults.append(told)
         return problem, left_out
+
+    def _file_name(self) -> str:
+        """Return what to call an instance that does not name itself."""
+        stem = self._path.stem
+        return (self._folder.name if stem == "instance" else "") or stem or "problem"
 
     def _device(self, name: str, part: parts.DevicePart) -> Device:
         base = Device(name=name)

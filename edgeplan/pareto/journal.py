@@ -1,7 +1,8 @@
 """The journal of a front: every finding on disk before the search goes on.
 
 A file of records, each its length and CRC-32 (4 bytes each, big-endian) and so many bytes of
-JSON. The first says what the journal is of; each other is a `Finding`. Findings are facts that
+JSON. The first says what the journal is of; each other is a `Finding` and the seconds that the
+search had taken by then, in all the processes that went on with it. Findings are facts that
 stay true in any order, so that reading them all again restores the search: whatever a process
 died in the middle of is asked again. A record is forced to disk before the next is written; one
 that is torn (too short, or with a wrong checksum) ends the journal and is cut off. A lock that
@@ -15,8 +16,10 @@ import json
 import math
 import os
 import struct
+import time
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -40,16 +43,35 @@ def header(
     tolerance: float,
     resolution: Sequence[float] | None,
 ) -> Header:
-    """Return what a journal must agree with to be continued."""
+    """Return what a journal must agree with to be continued.
+
+    The problem's name is no part of that: an instance that has none is called by its file's.
+    """
     return {
         "edgeplan": "front journal",
         "version": VERSION,
-        "problem": hashlib.sha256(repr(problem).encode()).hexdigest(),
-        "name": problem.name,
+        "problem": hashlib.sha256(repr(replace(problem, name="")).encode()).hexdigest(),
         "objectives": list(objectives),
         "tolerance": tolerance,
         "resolution": None if resolution is None else list(resolution),
     }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record of a journal.
+
+    Parameters
+    ----------
+    finding
+        What was found out.
+    seconds
+        How long the search had taken by then, without the pauses between its processes; ``None``
+        where the journal was written by a version that did not say.
+    """
+
+    finding: Finding
+    seconds: float | None
 
 
 class Journal:
@@ -92,6 +114,9 @@ class Journal:
             if records:
                 _agree(self.path, records[0], stated)
             findings = [_finding(record) for record in records[1:]]
+            taken = _seconds(records[-1]) if len(records) > 1 else 0.0
+            # Times that follow untimed records would be of another beginning.
+            self._began = None if taken is None else time.monotonic() - taken
             self._file.seek(sound)
             self._file.truncate()
             if not records:
@@ -104,7 +129,10 @@ class Journal:
 
     def add(self, finding: Finding) -> None:
         """Write a finding; it is on disk when this returns."""
-        self._write(_tree(finding))
+        tree = _tree(finding)
+        if self._began is not None:
+            tree["seconds"] = round(time.monotonic() - self._began, 6)
+        self._write(tree)
 
     def _write(self, tree: dict[str, Any]) -> None:
         body = json.dumps(tree, separators=(",", ":")).encode()
@@ -129,8 +157,8 @@ class Journal:
         self.close()
 
 
-def read_findings(path: Path) -> list[Finding]:
-    """Return the findings of a journal, which may still be written to, in their order.
+def read_entries(path: Path) -> list[Entry]:
+    """Return the records of a journal, which may still be written to, in their order.
 
     Parameters
     ----------
@@ -144,7 +172,12 @@ def read_findings(path: Path) -> list[Finding]:
         return []
     if not records or records[0].get("version") != VERSION:
         return []
-    return [_finding(record) for record in records[1:]]
+    return [Entry(_finding(record), _seconds(record)) for record in records[1:]]
+
+
+def _seconds(record: dict[str, Any]) -> float | None:
+    seconds = record.get("seconds")
+    return None if seconds is None else float(seconds)
 
 
 def _read(file: BinaryIO) -> tuple[list[dict[str, Any]], int]:

@@ -41,7 +41,7 @@ class _Given:
     front: Front | None
 
 
-def page(sources: Sequence[Source], problem: Problem | None = None) -> Page:
+def page(sources: Sequence[Source], problem: Problem | None = None, *, force: bool = False) -> Page:
     """Return the page of fronts.
 
     Parameters
@@ -50,12 +50,14 @@ def page(sources: Sequence[Source], problem: Problem | None = None) -> Page:
         The fronts, and CSV files of points.
     problem
         Their instance, where it was given; else the copy beside each front is read.
+    force
+        Whether fronts of different instances, or with different objectives, go on one page.
 
     Raises
     ------
     InputError
-        If a file cannot be read, a given instance is not that of the fronts, or the sets have no
-        objective in common.
+        If a file cannot be read, a given instance is not that of the fronts, or (see
+        `edgeplan.pareto.sets.comparable`) the fronts cannot be compared.
     """
     if len(sources) >= MOST_SETS:
         raise InputError.at("", f"at most {MOST_SETS - 1} fronts can be told apart on a page")
@@ -72,8 +74,7 @@ def page(sources: Sequence[Source], problem: Problem | None = None) -> Page:
             Shown(points=found, title="baselines", kind="baselines", problem=first.shown.problem)
         )
     if len(sets) > 1:
-        # Fronts of different problems may be laid over each other: a note says so.
-        aligned = comparable([each.points for each in sets], force=True)
+        aligned = comparable([each.points for each in sets], force=force)
         sets = [
             dataclasses.replace(each, points=points)
             for each, points in zip(sets, aligned, strict=True)
@@ -341,21 +342,25 @@ def _search_figures(given: Sequence[_Given]) -> Iterator[Figure]:
         found = history(each.front, beside)
         if found is None:
             continue
-        programs = list(found.programs)
         percent = [[100 * share for share in shares] for shares in (found.lower, found.upper)]
-        hover = "%{y:.4g} % after %{x} programs"
+        if found.seconds is not None:
+            over, along, unit = "time", list(found.seconds), "%{x:.3g} s of search"
+            label, told = "time of the search (s)", ""
+        else:
+            over, along, unit = "the programs solved", list(found.programs), "%{x} programs"
+            label = "programs solved"
+            told = " This journal says the order of what was found, not the time."
+        hover = f"%{{y:.4g}} % after {unit}"
         yield Figure(
             id=f"search-{each.shown.points.name}",
-            label="Lower and upper bound on the hypervolume over the programs solved",
+            label=f"Lower and upper bound on the hypervolume over {over}",
             height=300,
             data=[
-                line(
-                    1, "at most (proved)", programs, percent[1], mode="lines", hovertemplate=hover
-                ),
+                line(1, "at most (proved)", along, percent[1], mode="lines", hovertemplate=hover),
                 line(
                     0,
                     "dominated by the points found",
-                    programs,
+                    along,
                     percent[0],
                     mode="lines",
                     hovertemplate=hover,
@@ -364,13 +369,14 @@ def _search_figures(given: Sequence[_Given]) -> Iterator[Figure]:
                 ),
             ],
             layout={
-                "xaxis": axis("programs solved"),
+                "xaxis": axis(label, rangemode="tozero"),
                 "yaxis": axis("share of the box (%)", rangemode="tozero"),
             },
             note=f"{each.source.name}: hypervolume as a share of the box from the ideal point to "
             f"the reference point, replayed from the journal of the search "
-            f"({found.points[-1]:,} points, {programs[-1]:,} programs). The journal says the order "
-            "of what was found, not the time.",
+            f"({found.points[-1]:,} points, {found.programs[-1]:,} programs"
+            + (f", {found.seconds[-1]:,.3g} s" if found.seconds else "")
+            + f").{told}",
         )
 
 

@@ -81,7 +81,7 @@ def find(path: Path) -> Source:
         raise InputError([_in_file(path, fault) for fault in error.faults]) from None
 
 
-def build(paths: Sequence[Path], instance: Path | None = None) -> Page:
+def build(paths: Sequence[Path], instance: Path | None = None, *, force: bool = False) -> Page:
     """Return the page of files.
 
     Parameters
@@ -90,6 +90,9 @@ def build(paths: Sequence[Path], instance: Path | None = None) -> Page:
         Files and folders that edgeplan wrote: one of any kind, or several fronts.
     instance
         The instance that they are of, where it does not lie beside them.
+    force
+        Lay even fronts of different instances over each other, or fronts with different
+        objectives by those that all have.
 
     Raises
     ------
@@ -110,7 +113,14 @@ def build(paths: Sequence[Path], instance: Path | None = None) -> Page:
             message = f"is of kind '{source.kind}': only fronts go on one page together"
             raise InputError.at(cut_path(source.given), message)
     problem = None if instance is None else _problem(instance)
-    page: Page = importlib.import_module(BUILDERS[kind]).page(sources, problem)
+    maker = importlib.import_module(BUILDERS[kind])
+    page: Page
+    if kind == "front":
+        page = maker.page(sources, problem, force=force)
+    elif force:
+        raise InputError.at(cut_path(paths[0]), f"is of kind '{kind}': only fronts are compared")
+    else:
+        page = maker.page(sources, problem)
     return page
 
 

@@ -1,4 +1,4 @@
-"""How a front's search went: bounds on the hypervolume, program by program, from its journal."""
+"""How a front's search went: bounds on the hypervolume over time, from its journal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeplan.pareto.hypervolume import dominated_volume, possible_volume
-from edgeplan.pareto.journal import read_findings
+from edgeplan.pareto.journal import read_entries
 
 if TYPE_CHECKING:
-    from edgeplan.pareto.exploring import Finding
     from edgeplan.pareto.front import Front
+    from edgeplan.pareto.journal import Entry
 
 MOMENTS = 60
 """So many moments are worked out, evenly spread over the findings."""
@@ -25,6 +25,9 @@ class History:
 
     Parameters
     ----------
+    seconds
+        Of the search up to each moment, without the pauses between its processes; ``None`` where
+        the journal is of a version that did not write them.
     programs
         Programs solved up to each moment.
     points
@@ -33,6 +36,7 @@ class History:
         Shares that the points dominate, and that no plan is known not to.
     """
 
+    seconds: tuple[float, ...] | None
     programs: tuple[int, ...]
     points: tuple[int, ...]
     lower: tuple[float, ...]
@@ -54,12 +58,12 @@ def history(front: Front, journal: Path) -> History | None:
     History or None
         ``None`` where there is no journal of this front's search, or it found too little.
     """
-    findings = read_findings(journal)
+    entries = read_entries(journal)
     width = len(front.objectives)
     reference = front.hypervolume.reference
-    if len(findings) <= width or not reference:
+    if len(entries) <= width or not reference:
         return None
-    firsts = [finding.values for finding in findings[:width]]
+    firsts = [entry.finding.values for entry in entries[:width]]
     if any(values is None or len(values) != width for values in firsts):
         return None
     ideal = tuple(min(values[k] for values in firsts if values) for k in range(width))
@@ -68,12 +72,12 @@ def history(front: Front, journal: Path) -> History | None:
         return None
     # An exact front of ten thousand points takes a second for each volume in four dimensions.
     steps = MOMENTS if width < 4 else MOMENTS // 3
-    ends = sorted({round(width + (len(findings) - width) * k / steps) for k in range(steps + 1)})
-    return _walk(findings, ends, ideal, reference, box)
+    ends = sorted({round(width + (len(entries) - width) * k / steps) for k in range(steps + 1)})
+    return _walk(entries, ends, ideal, reference, box)
 
 
 def _walk(
-    findings: Sequence[Finding],
+    entries: Sequence[Entry],
     ends: Sequence[int],
     ideal: tuple[float, ...],
     reference: tuple[float, ...],
@@ -84,7 +88,7 @@ def _walk(
     corners: list[tuple[float, ...]] = []
     solved = done = 0
     for end in ends:
-        for finding in findings[done:end]:
+        for finding in (entry.finding for entry in entries[done:end]):
             solved += finding.mips
             if finding.corner is not None:
                 corners.append(finding.corner)
@@ -95,6 +99,12 @@ def _walk(
         points.append(len(set(images)))
         lower.append(dominated_volume(images, reference) / box)
         upper.append(possible_volume(corners, ideal, reference) / box)
+    times = [entries[end - 1].seconds for end in ends]
+    known = tuple(seconds for seconds in times if seconds is not None)
     return History(
-        programs=tuple(programs), points=tuple(points), lower=tuple(lower), upper=tuple(upper)
+        seconds=known if len(known) == len(times) else None,
+        programs=tuple(programs),
+        points=tuple(points),
+        lower=tuple(lower),
+        upper=tuple(upper),
     )

@@ -495,3 +495,17 @@ def test_reading_loads_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("ward.yaml", "ward"), ("ward/instance.yaml", "ward"), ("a.b.json", "a.b")],
+)
+def test_an_instance_without_a_name_is_called_by_its_file(tmp_path, file, name):
+    tree = good_instance()
+    tree.pop("name", None)
+    write_good(tmp_path)
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(to_yaml(tree) if path.suffix == ".yaml" else json.dumps(tree))
+    assert read_instance(path).problem.name == name

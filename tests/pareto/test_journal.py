@@ -1,19 +1,24 @@
 """A search that is cut off at any moment goes on from its journal to the same front."""
 
+import dataclasses
+import itertools
+import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from pathlib import Path
 
 import pytest
 
 from edgeplan.model.errors import InputError
 from edgeplan.pareto.engine import pareto
-from edgeplan.pareto.journal import Journal, header
+from edgeplan.pareto.journal import Journal, header, read_entries
 from tests.pareto.assignments import assignment
 
 NAMES = ("latency", "energy", "cost")
@@ -113,6 +118,54 @@ def test_a_journal_of_something_else_is_refused(whole, tmp_path, other, said):
     options = {"problem": problem, "objectives": NAMES, **other}
     with pytest.raises(InputError, match=said):
         pareto(options.pop("problem"), options.pop("objectives"), journal=path, **options)
+    assert path.read_bytes() == data
+
+
+def records(data):
+    """The records' JSON."""
+    marks = [0, *ends(data)]
+    return [json.loads(data[a + 8 : b]) for a, b in itertools.pairwise(marks)]
+
+
+def packed(trees):
+    """A journal of records."""
+    bodies = [json.dumps(tree).encode() for tree in trees]
+    return b"".join(struct.pack(">II", len(b), zlib.crc32(b)) + b for b in bodies)
+
+
+def test_a_search_that_goes_on_counts_its_time_on(whole, tmp_path):
+    problem, _, data = whole
+    trees = records(data)
+    seconds = [tree["seconds"] for tree in trees[1:]]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+    half = len(trees) // 2
+    trees[half]["seconds"] = 1000.0  # so long the first process is made to have taken
+    path = tmp_path / "journal.log"
+    resumed(problem, packed(trees[: half + 1]), path, solver="highs")
+    times = [entry.seconds for entry in read_entries(path)]
+    assert len(times) > half
+    assert times[:half] == [*seconds[: half - 1], 1000.0]
+    assert times[half:] == sorted(times[half:])
+    assert 1000 < times[half] < 1000 + seconds[-1] + 60
+
+
+def test_a_journal_without_times_goes_on_without(whole, tmp_path):
+    problem, front, data = whole
+    trees = records(data)
+    for tree in trees:
+        tree.pop("seconds", None)
+    path = tmp_path / "journal.log"
+    again = resumed(problem, packed(trees[: len(trees) // 2]), path, solver="highs")
+    assert again.values == front.values
+    assert {entry.seconds for entry in read_entries(path)} == {None}
+
+
+def test_a_problem_with_another_name_is_the_same(whole, tmp_path):
+    problem, front, data = whole
+    path = tmp_path / "journal.log"
+    again = resumed(dataclasses.replace(problem, name="moved"), data, path, solver="highs")
+    assert again.points == front.points
     assert path.read_bytes() == data
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pytest
 
+from edgeplan.model.evaluate import evaluate
+from edgeplan.report.drawing import scene
 from edgeplan.report.page import write_page
 from edgeplan.report.read import build
 from tests.report.conftest import open_watched
-from tests.report.hostile import hostile_front
+from tests.report.hostile import hostile_front, hostile_problem
 
 pytestmark = pytest.mark.xdist_group("chromium")
 
@@ -144,6 +146,123 @@ def test_fields_brush_the_lines(page, front):
     assert sum(kept) == sum(point.values[1] <= limit for point in front.points)
     rows = page.locator("#table tbody tr")
     assert rows.count() == min(25, page.evaluate("edgeplan.points.keptCount"))
+
+
+def rings(page):
+    """Where rings stand: by the words beside each, its place."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("#lines .rings circle")].map((ring) => [
+          Number(ring.getAttribute("cx")), Number(ring.getAttribute("cy")),
+          ring.nextSibling.textContent])"""
+    )
+
+
+def test_the_chosen_line_is_ringed_with_its_values(page, front):
+    seen(page, "lines")
+    lines = page.locator("#lines .axis-brush .background")
+    boxes = sorted((lines.nth(k).bounding_box() for k in range(3)), key=lambda box: box["x"])
+    frame = page.locator("#lines .svg-container").bounding_box()
+    for index in (0, len(front) - 1):
+        page.evaluate("(index) => edgeplan.points.choose(index)", index)
+        words = page.evaluate(
+            "(i) => edgeplan.points.objectives.map((o, k) => edgeplan.points.show(k, o.column[i]))",
+            index,
+        )
+        page.wait_for_function(
+            "(text) => document.querySelector('#lines .rings text')?.textContent === text",
+            arg=words[0],
+        )
+        found = sorted(rings(page))
+        assert [text for _, _, text in found] == words
+        for k, (x, y, _) in enumerate(found):
+            column = [point.values[k] for point in front.points]
+            everything = page.evaluate("(k) => [...edgeplan.points.objectives[k].column]", k)
+            low, high = min(everything), max(everything)
+            share = (column[index] - low) / (high - low)
+            box = boxes[k]
+            assert abs(frame["x"] + x - (box["x"] + box["width"] / 2)) < 8
+            assert abs(frame["y"] + y - (box["y"] + (1 - share) * box["height"])) < 16
+
+
+def test_an_axis_that_is_dragged_keeps_its_range(page, front):
+    seen(page, "lines")
+    title = page.locator("#lines .axis-title").first.bounding_box()
+    last = page.locator("#lines .axis-title").last.bounding_box()
+    y = title["y"] + title["height"] / 2
+    page.mouse.move(title["x"] + title["width"] / 2, y)
+    page.mouse.down()
+    for share in (0.3, 0.6, 0.9, 1.1):
+        page.mouse.move(title["x"] + title["width"] / 2 + share * (last["x"] - title["x"]), y)
+    page.mouse.up()
+    labels = "document.getElementById('lines').data[0].dimensions.map((d) => d.label)"
+    names = page.evaluate("edgeplan.points.objectives.map((o) => o.label)")
+    page.wait_for_function(f"(first) => {labels}[0] !== first", arg=names[0])
+    page.evaluate(
+        "edgeplan.points.setRanges([null, [0, edgeplan.points.objectives[1].least], null])"
+    )
+    place = page.evaluate(labels).index(names[1])
+    assert place != 1
+    brushed = f"document.getElementById('lines').data[0].dimensions[{place}].constraintrange"
+    page.wait_for_function(f"{brushed} !== undefined")
+    assert page.evaluate(labels)[place] == names[1]
+    assert page.evaluate("edgeplan.points.ranges[0]") is None
+    least = min(point.values[1] for point in front.points)
+    assert page.evaluate("edgeplan.points.ranges[1][1]") == pytest.approx(least)
+
+
+def test_nothing_is_folded_on_paper(page):
+    page.evaluate("edgeplan.points.choose(0)")
+    closed = "document.querySelectorAll('details:not([open])').length"
+    before = page.evaluate(closed)
+    assert before >= 1
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(closed) == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(closed) == before
+
+
+def drawn(page):
+    """The devices of the drawing with their stages, and how many arrows."""
+    return page.evaluate(
+        """() => {
+          const all = (box, name) => [...box.querySelectorAll(name)];
+          const text = (box, name) => box.querySelector(name).textContent;
+          const picture = document.querySelector("#plan svg.drawing");
+          const boxes = all(picture, ".machine").map((box) => [
+            text(box, ".name"),
+            all(box, ".stage").map((stage) => [text(stage, "text"), text(stage, ".layers")]),
+          ]);
+          return [boxes, all(picture, ".transfer").length];
+        }"""
+    )
+
+
+def short(text, most):
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def test_its_drawing_has_what_a_plans_page_draws(page, front):
+    problem = hostile_problem()
+    for index, point in enumerate(front.points):
+        shown = scene(problem, evaluate(problem, point.plan))
+        used = {end for move in shown.transfers for end in (move.source, move.target)}
+        expected = {
+            short(device.name, 30): [
+                [
+                    short(stage.stream, 24),
+                    f"layers {stage.first}–{stage.stop - 1} of {stage.layers}"
+                    if stage.stop - stage.first > 1
+                    else f"layer {stage.first} of {stage.layers}",
+                ]
+                for stage in device.stages
+            ]
+            for device in shown.devices
+            if device.stages or device.name in used
+        }
+        page.evaluate("(index) => edgeplan.points.choose(index)", index)
+        boxes, arrows = drawn(page)
+        assert dict(map(tuple, boxes)) == expected
+        assert arrows == len(shown.transfers)
 
 
 def test_the_keyboard_moves_in_the_table_and_opens_a_plan(page):

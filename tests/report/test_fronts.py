@@ -9,6 +9,7 @@ import importlib.util
 import itertools
 import json
 import re
+import shutil
 import zlib
 from html.parser import HTMLParser
 
@@ -16,11 +17,13 @@ import pytest
 from click.testing import CliRunner
 
 from edgeplan.cli import app
+from edgeplan.instances.plans import PlanFile, write_plan
 from edgeplan.instances.write import write_instance
 from edgeplan.model.errors import InputError
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import whole
-from edgeplan.pareto.files import read_front
+from edgeplan.pareto.files import JOURNAL_NAME, read_front
+from edgeplan.pareto.journal import read_entries
 from edgeplan.report.front_data import plans_tree
 from edgeplan.report.page import json_text, render
 from edgeplan.report.read import build
@@ -152,6 +155,26 @@ def test_bounds_on_the_hypervolume_meet_over_the_search(html):
     assert lower[-1] == pytest.approx(upper[-1])
 
 
+def test_the_search_is_drawn_over_its_time(folder, html):
+    figure = Seen(html).data("figures")["search-A"]
+    times = figure["data"][0]["x"]
+    written = [entry.seconds for entry in read_entries(folder / JOURNAL_NAME)]
+    assert set(times) <= set(written)
+    assert times == sorted(times)
+    assert times[-1] == written[-1] > 0
+    assert figure["layout"]["xaxis"]["title"]["text"] == "time of the search (s)"
+
+
+def test_a_search_without_times_is_drawn_over_its_programs(folder, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(folder, old)
+    entries = [dataclasses.replace(each, seconds=None) for each in read_entries(old / JOURNAL_NAME)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgeplan.report.search_history.read_entries", lambda _: entries)
+        figure = Seen(render(build([old]))).data("figures")["search-A"]
+    assert figure["layout"]["xaxis"]["title"]["text"] == "programs solved"
+
+
 def test_five_thousand_points_weigh_less_than_six_megabytes(tmp_path):
     large_front(tmp_path / "large")
     page = render(build([tmp_path / "large"]))
@@ -173,6 +196,25 @@ def test_several_fronts_are_laid_over_each_other(folder, tmp_path):
     assert [each["kind"] for each in seen.data("front")["sets"]] == ["front", "points", "baselines"]
     assert "A → B" in html
     assert "b" not in seen.elements
+
+
+def test_fronts_of_different_problems_are_compared_only_if_forced(folder, tmp_path):
+    other = tmp_path / "other"
+    front = read_front(folder / "front.json")
+    dataclasses.replace(front, fingerprint="1" * 64, instance="elsewhere").write(other)
+    page = str(tmp_path / "page.html")
+    run = CliRunner().invoke(app, ["report", str(folder), str(other), "-o", page])
+    assert run.exit_code == 2
+    assert f"B ({other})" in run.stderr
+    assert "'elsewhere'" in run.stderr
+    assert "--force compares their numbers" in run.stderr
+    run = CliRunner().invoke(app, ["report", str(folder), str(other), "-o", page, "--force"])
+    assert run.exit_code == 0, run.stderr
+    assert "different instances" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    plan = tmp_path / "plan.json"
+    write_plan(PlanFile(plan=front.points[0].plan), plan)
+    with pytest.raises(InputError, match="only fronts are compared"):
+        build([plan], force=True)
 
 
 def test_waits_of_queues_are_carried():

@@ -165,7 +165,9 @@
     const last = fronts[fronts.length - 1].end;
     const by = points.objectives[2] || points.objectives[0];
     return {
-      make: () => {
+      last,
+      order: points.objectives.map((_, k) => k), // of the axes, from the left: they can be dragged
+      make() {
         const colours = points.several
           ? points.setOf.slice(0, last).map((set) => set.number)
           : by.column.slice(0, last).map((value) => value / by.factor);
@@ -182,7 +184,7 @@
             line: { color: colours, colorscale, cmin: low, cmax: top },
             unselected: { line: { color: "--muted-dot", opacity: 0.25 } },
             labelfont: { color: "--ink", size: 14 }, tickfont: { color: "--ink", size: 12 }, rangefont: { color: "rgba(0,0,0,0)", size: 1 },
-            dimensions: points.objectives.map((o, k) => ({
+            dimensions: this.order.map((k) => [points.objectives[k], k]).map(([o, k]) => ({
               label: o.label, values: o.column.slice(0, last).map((value) => value / o.factor), multiselect: false,
               range: [o.least / o.factor, o.most === o.least ? o.least / o.factor + 1 : o.most / o.factor],
               ...(points.ranges[k] ? { constraintrange: points.ranges[k].map((value) => value / o.factor) } : {}),
@@ -194,12 +196,43 @@
     };
   }
 
-  // What the axes of the lines are brushed to, in SI units.
+  // What the axes of the lines are brushed to, by objective, in SI units.
   function brushed(points, element) {
-    return element.data[0].dimensions.map((dimension, k) => {
-      const range = dimension.constraintrange;
-      return range ? range.map((value) => value * points.objectives[k].factor) : null;
+    return points.objectives.map((o) => {
+      const range = element.data[0].dimensions.find((each) => each.label === o.label).constraintrange;
+      return range ? range.map((value) => value * o.factor) : null;
     });
+  }
+
+  // Rings and values where the chosen line meets the axes: it is told without its colour.
+  function ringChosen(points, element, last) {
+    const holder = element.querySelector(".svg-container");
+    holder.querySelector(".rings")?.remove();
+    if (points.chosen === null || points.chosen >= last) return;
+    const made = (tag, attributes, text = "") => {
+      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+      node.textContent = text;
+      return node;
+    };
+    const frame = holder.getBoundingClientRect();
+    const rings = made("svg", { class: "rings", "aria-hidden": "true", width: frame.width, height: frame.height });
+    const axes = [...holder.querySelectorAll(".y-axis")];
+    for (const axis of axes) {
+      const k = points.objectives.findIndex((o) => o.label === axis.querySelector(".axis-title")?.textContent);
+      const line = axis.querySelector(".axis .domain")?.getBoundingClientRect();
+      if (k < 0 || !line) continue;
+      const o = points.objectives[k];
+      const value = o.column[points.chosen];
+      const height = o.most > o.least ? (value - o.least) / (o.most - o.least) : 0;
+      const x = line.right - frame.left, y = line.bottom - frame.top - height * line.height;
+      const right = x > frame.width / 2; // words go inwards
+      rings.append(
+        made("circle", { cx: x, cy: y, r: 6 }),
+        made("text", { x: x + (right ? -11 : 11), y: y - 5, "text-anchor": right ? "end" : "start" }, points.show(k, value)),
+      );
+    }
+    holder.append(rings);
   }
 
   // -- all of them --------------------------------------------------------------------------
@@ -251,8 +284,14 @@
     if (webgl) {
       const spec = lines(points);
       edgeplan.whenSeen(element, async () => {
-        await edgeplan.draw(element, spec.make);
-        element.on("plotly_restyle", () => points.setRanges(brushed(points, element)));
+        await edgeplan.draw(element, () => spec.make());
+        ringChosen(points, element, spec.last);
+        element.on("plotly_afterplot", () => ringChosen(points, element, spec.last));
+        element.on("plotly_restyle", () => {
+          spec.order = element.data[0].dimensions.map((each) => points.objectives.findIndex((o) => o.label === each.label));
+          points.setRanges(brushed(points, element));
+          ringChosen(points, element, spec.last);
+        });
       });
     } else {
       failed(element, "This browser has no WebGL, by which the lines are drawn; the ranges above do the same.");

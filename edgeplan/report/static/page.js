@@ -161,15 +161,19 @@
     }
   }
 
-  // On paper all charts stand, in the colours of the light theme.
+  // On paper all charts stand, in the colours of the light theme, and nothing is folded.
   let before = null;
+  let folded = [];
   addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((each) => { each.open = true; });
     [...waiting.keys()].forEach(arrive);
     before = root.getAttribute("data-theme");
     root.setAttribute("data-theme", "light");
     listeners.forEach((listener) => listener());
   });
   addEventListener("afterprint", () => {
+    folded.forEach((each) => { each.open = false; });
     if (before === null) root.removeAttribute("data-theme");
     else root.setAttribute("data-theme", before);
     listeners.forEach((listener) => listener());
