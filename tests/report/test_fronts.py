@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgeplan.cli import app
-from edgeplan.instances.plans import PlanFile, write_plan
+from edgeplan.instances.plans import write_plan
 from edgeplan.instances.write import write_instance
 from edgeplan.model.errors import InputError
 from edgeplan.model.evaluate import evaluate
@@ -212,7 +212,7 @@ def test_fronts_of_different_problems_are_compared_only_if_forced(folder, tmp_pa
     assert run.exit_code == 0, run.stderr
     assert "different instances" in (tmp_path / "page.html").read_text(encoding="utf-8")
     plan = tmp_path / "plan.json"
-    write_plan(PlanFile(plan=front.points[0].plan), plan)
+    write_plan(front.points[0].plan, plan)
     with pytest.raises(InputError, match="only fronts are compared"):
         build([plan], force=True)
 
