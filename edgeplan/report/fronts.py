@@ -41,6 +41,18 @@ class _Given:
     front: Front | None
 
 
+NOTES = (
+    ("notes", "What to know of these points", "", ("front", "points")),
+    (
+        "no-baselines",
+        "Baselines that are not shown",
+        "These rules have no plan that keeps every limit.",
+        ("baselines",),
+    ),
+)
+"""Sections of notes: id, title, lead, and of which kinds of sets."""
+
+
 def page(sources: Sequence[Source], problem: Problem | None = None, *, force: bool = False) -> Page:
     """Return the page of fronts.
 
@@ -210,16 +222,19 @@ def _sections(
                 "titles": {each.points.name: each.title for each in sets},
             },
         )
-    notes = [f"{each.title}: {note}" for each in sets for note in each.points.notes]
-    if notes and compared is None:
-        yield Section(
-            id="notes",
-            title="Baselines that are not shown",
-            lead="These rules have no plan that keeps every limit.",
-            template="front_notes.html.j2",
-            context={"notes": [note for each in sets for note in each.points.notes]},
-            listed=False,
-        )
+    if compared is not None:
+        return  # which has the notes of all sets
+    for id_, title, lead, kinds in NOTES:
+        notes = [note for each in sets if each.kind in kinds for note in each.points.notes]
+        if notes:
+            yield Section(
+                id=id_,
+                title=title,
+                lead=lead,
+                template="front_notes.html.j2",
+                context={"notes": notes},
+                listed=False,
+            )
 
 
 def _tree(sets: Sequence[Shown], chosen: Sequence[Criterion]) -> dict[str, Any]:

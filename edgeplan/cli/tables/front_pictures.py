@@ -45,16 +45,20 @@ def front_picture(found: Front, chosen: int | None = None) -> None:
     out = console()
     out.print(Text(f"{head(y)} (up) over {head(x)} (right), predicted", style="bold"))
     values = [point.values[:3] for point in found.points]
+    if len({value[2:] for value in values}) == 1:  # alike in the third: no digits
+        values = [value[:2] for value in values]
     margin = max(len(y.show(value[1])) for value in values)
     width = max(10, min(PICTURE_WIDTH, out.width - margin - 2))
     for line in picture(values, (x, y), width, marks=marks):
         out.print(_coloured(line), no_wrap=True, overflow="crop")
     words = []
     if len(criteria) > 2:
-        low, high = (pick(value[2] for value in values) for pick in (min, max))
+        low, high = (pick(point.values[2] for point in found.points) for pick in (min, max))
         words.append(
             f"digits: {head(criteria[2])} from 0 ({criteria[2].show(low)}) to 9 "
             f"({criteria[2].show(high)}), of several in one place the least"
+            if high > low
+            else f"{head(criteria[2])} of all: {criteria[2].show(low)}"
         )
     if chosen is not None:
         also = ", which is the knee" if chosen == knee else ""

@@ -95,6 +95,12 @@
 
   // -- cloud --------------------------------------------------------------------------------
 
+  // From farther away where the picture is narrow, so that the axes' names stay within.
+  function camera() {
+    const away = innerWidth < 640 ? 1.35 : 1;
+    return { eye: { x: 1.55 * away, y: 1.55 * away, z: 0.9 * away }, center: { x: 0, y: 0, z: -0.12 } };
+  }
+
   function cloud(points, webgl) {
     const [a, b, c] = points.objectives;
     const three = Boolean(c) && webgl;
@@ -107,7 +113,7 @@
         data: traces(points, type, three ? [0, 1, 2] : [0, 1], c || null),
         layout: three ? {
           margin: { l: 0, r: 0, t: 0, b: 0 },
-          scene: { xaxis: axis(a), yaxis: axis(b), zaxis: axis(c), aspectmode: "cube", camera: { eye: { x: 1.55, y: 1.55, z: 0.9 }, center: { x: 0, y: 0, z: -0.12 } } },
+          scene: { xaxis: axis(a), yaxis: axis(b), zaxis: axis(c), aspectmode: "cube", camera: camera() },
           legend: { orientation: "h", x: 0, y: 0, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" }, uirevision: "cloud",
         } : {
           xaxis: { title: { text: a.label } }, yaxis: { title: { text: b.label } }, hovermode: "closest", uirevision: "cloud",
@@ -204,7 +210,7 @@
     });
   }
 
-  // Rings and values where the chosen line meets the axes: it is told without its colour.
+  // The chosen line, dashed, with rings and values where it meets the axes: told without colour.
   function ringChosen(points, element, last) {
     const holder = element.querySelector(".svg-container");
     holder.querySelector(".rings")?.remove();
@@ -217,8 +223,8 @@
     };
     const frame = holder.getBoundingClientRect();
     const rings = made("svg", { class: "rings", "aria-hidden": "true", width: frame.width, height: frame.height });
-    const axes = [...holder.querySelectorAll(".y-axis")];
-    for (const axis of axes) {
+    const met = [];
+    for (const axis of holder.querySelectorAll(".y-axis")) {
       const k = points.objectives.findIndex((o) => o.label === axis.querySelector(".axis-title")?.textContent);
       const line = axis.querySelector(".axis .domain")?.getBoundingClientRect();
       if (k < 0 || !line) continue;
@@ -227,11 +233,14 @@
       const height = o.most > o.least ? (value - o.least) / (o.most - o.least) : 0;
       const x = line.right - frame.left, y = line.bottom - frame.top - height * line.height;
       const right = x > frame.width / 2; // words go inwards
+      met.push([x, y]);
       rings.append(
         made("circle", { cx: x, cy: y, r: 6 }),
         made("text", { x: x + (right ? -11 : 11), y: y - 5, "text-anchor": right ? "end" : "start" }, points.show(k, value)),
       );
     }
+    const path = met.sort((a, b) => a[0] - b[0]).map((place) => place.join()).join(" ");
+    rings.prepend(made("polyline", { class: "halo", points: path }), made("polyline", { points: path }));
     holder.append(rings);
   }
 
