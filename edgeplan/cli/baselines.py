@@ -32,7 +32,7 @@ MOST_POINTS = 200
 SECONDS = 60.0
 """A load where the gap does not close must not hold up the others."""
 SWEEPS = ("rho", "rate")
-SWEEP_FORMAT = "edgeplan-load-sweep"
+SWEEP_FORMAT, COMPARISON_FORMAT = "edgeplan-load-sweep", "edgeplan-comparison"
 
 
 @click.command("baselines")
@@ -168,7 +168,7 @@ def _show(
 
         draw(by, found, plot)
         note(f"plot: {plot}")
-    document = found[0][1].as_json() if not by else sweep_json(by, found)
+    document = sweep_json(by, found) if by else comparison_json(found[0][1])
     if output is not None:
         write_text(output, json_text(document))
     if as_json:
@@ -182,6 +182,12 @@ def _show(
         tables.comparison(found[0][1])
     if output is not None:
         tables.say(f"comparison: {output}")
+
+
+def comparison_json(found: Comparison) -> dict[str, Any]:
+    """Return a comparison for machines: the plans by name."""
+    head = {"format": COMPARISON_FORMAT, "version": 1, "instance": found.problem.name}
+    return {**head, "baselines": found.as_json()}
 
 
 def sweep_json(by: str, found: Sequence[tuple[float, Comparison]]) -> dict[str, Any]:

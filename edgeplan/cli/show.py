@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def command(file: Path, instance: Path | None, as_json: bool) -> None:
     """Print FILE_OR_FOLDER as tables and small pictures.
 
-    An instance, a profile, a plan, a run report, a simulation (simulate --json), an ONNX file, a
-    front or a sweep (the folder, or its front.json or sweep.json). The file is read and checked as
-    every command does it. --json gives what was read.
+    An instance, a profile, a plan, a run report, an ONNX file, a front or a sweep (the folder, or
+    its front.json or sweep.json), and what solve, simulate and baselines give with --json. The
+    file is read and checked as every command does it. --json gives what was read.
     """
     with reading(file):
         kind = _kind(file)
@@ -52,6 +52,8 @@ def command(file: Path, instance: Path | None, as_json: bool) -> None:
             _sweep(file, as_json)
         case "simulation":
             _simulation(file, as_json)
+        case "result" | "comparison" | "load-sweep":
+            _stated(file, kind, as_json)
         case other:
             with reading(file):
                 raise InputError.at(
@@ -81,6 +83,8 @@ def _kind(file: Path) -> str:
     return found[0]
 
 
+MOST_BYTES = 1 << 28
+"""Of a file that ``--json`` printed."""
 _FOLDERS = {"front": "front.json", "sweep": "sweep.json"}
 """By kind of folder, the file that is in it (those of `edgeplan.pareto` and `edgeplan.sweeps`)."""
 
@@ -257,6 +261,36 @@ def _simulation(file: Path, as_json: bool) -> None:
     from edgeplan.cli import tables
 
     tables.simulation(found, predicted)
+
+
+def _stated(file: Path, kind: str, as_json: bool) -> None:
+    """Print what ``solve --json`` or ``baselines --json`` printed."""
+    from edgeplan.instances.codec import decode
+    from edgeplan.instances.document import read_document
+    from edgeplan.model.plan import Plan
+
+    part = "points" if kind == "load-sweep" else "baselines"
+    with reading(file):
+        document = read_document(file, max_bytes=MOST_BYTES).value
+        if not isinstance(document, Mapping) or part not in document:
+            raise InputError.at(part, "is missing")
+        routes = document.get("routes")
+        tree = {"routes": routes, "replicas": document.get("replicas") or {}}
+        made = None if kind != "result" or routes is None else decode(Plan, tree)
+    if as_json:
+        print_json({"kind": kind, "file": str(file), kind.replace("-", "_"): document})
+        return
+    from edgeplan.cli import tables
+
+    if made is not None:
+        tables.plan(made)
+        tables.say("")
+        tables.plan_drawing(made)
+    {
+        "result": tables.stated_result,
+        "comparison": tables.stated_comparison,
+        "load-sweep": tables.stated_load_sweep,
+    }[kind](document)
 
 
 def _onnx(file: Path, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgeplan.instances.document import Plain, check_file, read_document
+from edgeplan.instances.document import check_file, read_document
 from edgeplan.instances.profiles import MAX_PROFILE_BYTES
 from edgeplan.instances.units import cut_path
 from edgeplan.model.errors import InputError
@@ -14,8 +14,6 @@ _HEADER = re.compile(
     r"""\A(?:\s|\#[^\n]*\n|\{)*["']?format["']?\s*:\s*["']?edgeplan-([a-z][a-z-]{0,40})\b"""
 )
 _HEAD_BYTES = 4096
-_COMPARED = {"feasible", "predicted", "simulated"}
-"""Keys of each plan that ``baselines --json`` prints."""
 
 
 def detect(path: Path) -> str:
@@ -25,8 +23,7 @@ def detect(path: Path) -> str:
     ----------
     path
         Any file. ``.onnx`` files are ``network``; every other file says itself what it is, in
-        its key ``format``. Only what ``baselines --json`` prints has none, since its keys are
-        the plans' names: it is told by its shape, ``comparison``.
+        its key ``format``.
 
     Raises
     ------
@@ -53,15 +50,6 @@ def detect(path: Path) -> str:
     name = tree.get("format") if isinstance(tree, dict) else None
     if isinstance(name, str) and name.startswith("edgeplan-"):
         return name.removeprefix("edgeplan-")
-    if isinstance(tree, dict) and name is None and _is_comparison(tree):
-        return "comparison"
     raise InputError.at(
         "format", "is missing: no edgeplan file; such files say 'format: edgeplan-…' at their top"
-    )
-
-
-def _is_comparison(tree: dict[str, Plain]) -> bool:
-    """Return whether a tree has plans by name, as ``baselines --json`` prints them."""
-    return bool(tree) and all(
-        isinstance(each, dict) and set(each) >= _COMPARED for each in tree.values()
     )

@@ -57,7 +57,7 @@ def page(sources: Sequence[Source], problem: Problem | None) -> Page:
     sources
         One file.
     problem
-        For its name, where the file has none.
+        Not needed: the file has all that is shown.
 
     Raises
     ------
@@ -69,23 +69,22 @@ def page(sources: Sequence[Source], problem: Problem | None) -> Page:
     if not isinstance(document, dict):
         raise InputError.at(source.name, "is not a comparison of plans")
     if source.kind == "comparison":
-        return comparison_page(document, "" if problem is None else problem.name, [source.name])
+        return comparison_page(document, [source.name])
     return sweep_page(document, [source.name])
 
 
-def comparison_page(document: Stated, name: str = "", sources: Sequence[str] = ()) -> Page:
+def comparison_page(document: Stated, sources: Sequence[str] = ()) -> Page:
     """Return the page of plans compared at the instance's own load.
 
     Parameters
     ----------
     document
         What ``edgeplan baselines --json`` printed.
-    name
-        Of the instance; the JSON does not have it.
     sources
         Names of the files, for the page's foot.
     """
-    found = Load(value=1.0, plans=_plans(document))
+    found = Load(value=1.0, plans=_plans(part(document, "baselines")))
+    name = text(document.get("instance"))
     return Page(
         kind="comparison",
         title=f"Plans for {name}, compared" if name else "Plans compared",
@@ -215,8 +214,8 @@ def sweep_page(document: Stated, sources: Sequence[str] = ()) -> Page:
     )
 
 
-def _plans(document: Stated) -> dict[str, Stated]:
-    return {text(name, 60): each for name, each in document.items() if isinstance(each, Mapping)}
+def _plans(plans: Stated) -> dict[str, Stated]:
+    return {text(name, 60): each for name, each in plans.items() if isinstance(each, Mapping)}
 
 
 def _seeds(loads: Sequence[Load]) -> str:

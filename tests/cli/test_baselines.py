@@ -34,7 +34,9 @@ def waiting(tmp_path):
 
 
 def test_json_has_the_keys_of_the_contract(waiting):
-    document = invoke_json("baselines", waiting, *FEW)
+    compared = invoke_json("baselines", waiting, *FEW)
+    assert (compared["format"], compared["version"]) == ("edgeplan-comparison", 1)
+    document = compared["baselines"]
     assert list(document) == NAMES
     for each in document.values():
         assert {"feasible", "predicted", "simulated", "why"} <= set(each)
@@ -72,10 +74,11 @@ def test_seeds_make_the_numbers_and_their_spread(waiting):
     once = invoke_json("baselines", waiting, *FEW, "--seed", 5, "--seeds", 3)
     again = invoke_json("baselines", waiting, *FEW, "--seed", 5, "--seeds", 3)
     assert once == again
-    simulated = once["plan"]["simulated"]
+    simulated = once["baselines"]["plan"]["simulated"]
     assert simulated["seeds"] == [5, 6, 7]
     assert simulated["half_width"] > 0
-    assert invoke_json("baselines", waiting, *FEW, "--seed", 6)["plan"] != once["plan"]
+    other = invoke_json("baselines", waiting, *FEW, "--seed", 6)["baselines"]
+    assert other["plan"] != once["baselines"]["plan"]
 
 
 def test_the_table_says_what_is_predicted_and_what_simulated(waiting):
@@ -89,13 +92,13 @@ def test_the_table_says_what_is_predicted_and_what_simulated(waiting):
 
 
 def test_nothing_is_simulated_where_nobody_asks(waiting):
-    document = invoke_json("baselines", waiting, "--requests", 0)
+    document = invoke_json("baselines", waiting, "--requests", 0)["baselines"]
     assert all(each["simulated"] is None for each in document.values())
     assert "nothing was simulated" in invoke("baselines", waiting, "--requests", 0).stdout
 
 
 def test_without_waiting_it_works_too(tmp_path):
-    document = invoke_json("baselines", write_two_tiers(tmp_path), *FEW)
+    document = invoke_json("baselines", write_two_tiers(tmp_path), *FEW)["baselines"]
     assert document["plan"]["predicted"]["basis"] == "none"
     assert document["plan"]["predicted"]["objective"] == pytest.approx(0.0328)
     assert document["plan"]["simulated"]["latency_seconds"] == pytest.approx(0.0328)
@@ -104,7 +107,7 @@ def test_without_waiting_it_works_too(tmp_path):
 def test_a_queue_that_grows_without_end_is_not_simulated(tmp_path, waiting):
     text = waiting.read_text().replace("rate: 12 /s", "rate: 30 /s")
     waiting.write_text(text)
-    document = invoke_json("baselines", waiting, *FEW)
+    document = invoke_json("baselines", waiting, *FEW)["baselines"]
     assert document["all-edge"]["simulated"] is None
     broken = {each["kind"] for each in document["all-edge"]["predicted"]["violations"]}
     assert "device capacity" in broken
@@ -114,7 +117,7 @@ def test_a_queue_that_grows_without_end_is_not_simulated(tmp_path, waiting):
 
 def test_no_plan_at_all_is_an_answer(waiting):
     waiting.write_text(waiting.read_text().replace("rate: 12 /s", "rate: 300 /s"))
-    document = invoke_json("baselines", waiting, *FEW, code=3)
+    document = invoke_json("baselines", waiting, *FEW, code=3)["baselines"]
     assert document["plan"]["predicted"] is None
     assert document["plan"]["why"] == "no plan keeps every limit"
 
@@ -227,7 +230,7 @@ def test_ctrl_c_keeps_what_is_done(waiting, monkeypatch):
     monkeypatch.setattr(module, "simulate", interrupted)
     result = invoke("baselines", waiting, *FEW, "--json")
     assert result.exit_code == 130
-    document = json.loads(result.stdout)
+    document = json.loads(result.stdout)["baselines"]
     assert list(document) == NAMES
     assert document["plan"]["feasible"]
     assert document["all-edge"]["simulated"]["requests"] == 3000

@@ -1,13 +1,15 @@
-"""edgeplan show of fronts, sweeps and simulations, at any width."""
+"""edgeplan show of fronts, sweeps, simulations, and what --json printed, at any width."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from edgeplan.cli import units
 from edgeplan.pareto.files import read_front
 from tests.cli.cli_helpers import invoke, invoke_json, write_two_tiers
 from tests.cli.test_pareto import DAG
@@ -182,3 +184,122 @@ def test_a_file_that_is_no_simulation_is_refused(change, says, simulated, tmp_pa
     shown = invoke("show", tmp_path / "s.json")
     assert shown.exit_code == 2
     assert says in shown.stderr
+
+
+# --- results, comparisons, load sweeps ------------------------------------------------------------
+
+FEW = ("--requests", 2000)
+PRINTED = {
+    "result": (),
+    "comparison": FEW,
+    "load-sweep": (*FEW, "--sweep", "rho=0.3:0.6", "--points", 2),
+}
+"""By kind: options of the command that prints it with --json."""
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, dict[str, object]]]:
+    """Return by kind the file of what --json printed, and the same as a tree."""
+    folder = tmp_path_factory.mktemp("printed")
+    instance = write_two_tiers(folder)
+    found = {}
+    for kind, words in PRINTED.items():
+        command = "solve" if kind == "result" else "baselines"
+        tree = invoke_json(command, instance, *words)
+        (folder / f"{kind}.json").write_text(json.dumps(tree))
+        found[kind] = (folder / f"{kind}.json", tree)
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", PRINTED)
+def test_what_json_printed_fits_every_width(kind, width, printed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = invoke("show", printed[kind][0]).stdout
+    assert max(map(len, out.splitlines())) <= width
+
+
+def row(out: str, *words: str) -> list[str]:
+    """Return the cells of the one row that begins with words."""
+    rows = [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()]
+    (found,) = [cells for cells in rows if cells[: len(words)] == list(words)]
+    return found[len(words) :]
+
+
+def test_a_result_reads_as_solve_printed_it(printed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    file, tree = printed["result"]
+    out = invoke("show", file).stdout
+    assert row(out, "status") == ["optimal"]
+    assert row(out, "objective") == [units.number(tree["objective"])]
+    assert row(out, "✓", tree["chosen"])[-1] == "kept"
+    for name, each in tree["baselines"].items():
+        if name != tree["chosen"]:
+            assert row(out, name)[-2] == units.number(each["objective"])
+    assert row(out, "camera", "100.0 %")[-1].startswith("board 0")
+
+
+def test_a_result_without_a_plan_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    tree = invoke_json("solve", write_two_tiers(tmp_path, "1 ms"), code=3)
+    (tmp_path / "r.json").write_text(json.dumps(tree))
+    out = invoke("show", tmp_path / "r.json").stdout
+    assert row(out, "status") == ["infeasible"]
+    assert "Routes" not in out
+
+
+def test_a_comparison_has_a_row_for_each_plan(printed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    file, tree = printed["comparison"]
+    out = invoke("show", file).stdout
+    for name, each in tree["baselines"].items():
+        cells = row(out, *(["✓"] if name == "plan" else []), name)
+        assert cells[0] == units.seconds(each["predicted"]["latency_seconds"])
+        assert cells[-1] == ("kept" if each["feasible"] else each["why"])
+
+
+def test_a_load_sweep_has_a_column_for_each_load(printed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    file, tree = printed["load-sweep"]
+    out = invoke("show", file).stdout.partition("Mean latency, simulated")[0]
+    plans = [point["baselines"]["plan"]["predicted"] for point in tree["points"]]
+    assert row(out, "plan", "0.3") == ["0.6"]
+    expected = [units.seconds(each["latency_seconds"]) for each in plans]
+    assert row(out, "plan", expected[0]) == expected[1:]
+
+
+@pytest.mark.parametrize("kind", PRINTED)
+def test_what_json_printed_for_machines(kind, printed):
+    file, tree = printed[kind]
+    shown = invoke_json("show", file)
+    assert shown["kind"] == kind
+    assert shown[kind.replace("-", "_")] == tree
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda tree: tree.pop("baselines"), "baselines: is missing"),
+        (lambda tree: tree.update(routes=3), "routes"),
+    ],
+)
+def test_a_file_that_is_no_result_is_refused(change, says, printed, tmp_path):
+    tree = json.loads(printed["result"][0].read_text())
+    change(tree)
+    (tmp_path / "r.json").write_text(json.dumps(tree))
+    shown = invoke("show", tmp_path / "r.json")
+    assert shown.exit_code == 2
+    assert says in shown.stderr
+
+
+def test_a_constant_objective_is_named_once(front, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    found = read_front(front)
+    points = tuple(
+        dataclasses.replace(p, values=(*p.values[:2], 0.0, *p.values[3:])) for p in found.points
+    )
+    dataclasses.replace(found, points=points).write(tmp_path / "flat")
+    out = invoke("show", tmp_path / "flat").stdout
+    assert "cost of all: 0 $" in out
+    assert "digits:" not in out
+    assert "•" in out

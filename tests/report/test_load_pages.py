@@ -80,6 +80,7 @@ def test_formats_stand_at_the_top_beside_the_keys_of_the_contract(folder):
         "result": {"status", "objective", "bound", "gap", "evaluation", "baselines"},
         "simulation": {"requests", "streams", "devices", "energy_joules", "cost_dollars"},
         "load-sweep": {"sweep", "points"},
+        "comparison": {"baselines"},
         "parameter-sweep": {"varied", "points", "complete"},
     }.items():
         found = document(folder, name)
@@ -94,11 +95,10 @@ def test_formats_stand_at_the_top_beside_the_keys_of_the_contract(folder):
         "{}",
         "[]",
         '{"a": 1}',
-        '{"plan": {"feasible": true}}',
-        '{"name": "x", "plan": {"feasible": true, "predicted": 1, "simulated": 1}}',
+        '{"plan": {"feasible": true, "predicted": 1, "simulated": 1}}',
     ],
 )
-def test_other_json_is_no_comparison(tmp_path, text):
+def test_json_without_a_format_is_no_file_of_edgeplan(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError):
         detect(tmp_path / "x.json")

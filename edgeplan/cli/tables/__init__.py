@@ -22,6 +22,7 @@ from edgeplan.cli.tables.plans import (
 from edgeplan.cli.tables.profiles import profile
 from edgeplan.cli.tables.runs import run_report
 from edgeplan.cli.tables.simulations import simulation
+from edgeplan.cli.tables.stated import stated_comparison, stated_load_sweep, stated_result
 from edgeplan.cli.tables.sweeps import parameter_sweep
 from edgeplan.cli.tables.table import console, facts, say, show
 
@@ -57,6 +58,9 @@ __all__ = [
     "show",
     "simulation",
     "stages",
+    "stated_comparison",
+    "stated_load_sweep",
+    "stated_result",
     "totals",
     "violations",
 ]
