@@ -14,9 +14,9 @@ import click
 import file_symbols
 
 from edgeplan.cli.commands import app as group
+from edgeplan.cli.documents import schema
+from edgeplan.cli.schema import KINDS
 from edgeplan.instances.document import write_text
-from edgeplan.instances.schema import schema
-from edgeplan.pareto.schema import front_schema
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 WIDTH = 88
@@ -47,10 +47,11 @@ def files() -> str:
         "",
         "Written by `tools/write_reference.py` from the JSON Schemas, which `edgeplan schema KIND`",
         "prints. Instances are YAML or JSON; a quantity is a number with a unit (`20 Mbit/s`)",
-        "or an SI number without one. Bold keys must be there.",
+        "or an SI number without one. Bold keys must be there. `run -o` and `simulate -o` write",
+        "the last two; of `run --open-loop` there is no schema yet.",
     ]
-    for kind in ("instance", "profile", "plan", "front"):
-        tree: Any = front_schema() if kind == "front" else schema(kind)
+    for kind in KINDS:
+        tree: Any = schema(kind)
         lines += ["", f"## {kind.capitalize()}", "", *_text(tree.get("description"))]
         lines += _table(tree, kind, "")
         for name, part in sorted(tree.get("$defs", {}).items()):

@@ -221,7 +221,13 @@ def _run(
             on_progress=on_progress,
             stop=stop.is_set,
         )
-    document = {"format": REPORT_FORMAT, "version": 1, **report.as_json()}
+    document = {
+        "format": REPORT_FORMAT,
+        "version": 1,
+        "instance": here.problem.name,
+        **report.as_json(),
+        "predicted_devices": list(here.predicted),
+    }
     write_text(output / scene.REPORT, json_text(document))
     if not quiet:
         tables.run_report(json.loads(json_text(document)))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from edgeplan.cli.schema import KINDS
 from edgeplan.instances import bundled
 from tests.cli.cli_helpers import invoke, invoke_json
 
@@ -36,12 +37,12 @@ def test_catalog_of_an_unknown_name_lists_the_known():
     assert "raspberry-pi-4" in result.stderr
 
 
-@pytest.mark.parametrize("kind", ["instance", "profile", "plan"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_schema_is_json(kind):
     document = json.loads(invoke("schema", kind).stdout)
     assert document["$schema"].startswith("https://json-schema.org/")
     assert document == invoke_json("schema", kind)
-    assert document["properties"]["format"]
+    assert document["properties"]["format"]["const"] == f"edgeplan-{kind}"
 
 
 def test_init_writes_an_instance_that_solves_as_it_stands(tmp_path):

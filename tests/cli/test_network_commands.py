@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 import onnx
 import pytest
 
+from edgeplan.cli.documents import Run
+from edgeplan.instances.codec import decode
 from tests.cli.cli_helpers import invoke, invoke_json, start
 from tests.cli.onnx_faults import good, save
 
@@ -150,6 +153,10 @@ def test_run_json_has_the_keys_of_the_contract(folder, tmp_path):
     assert stream["measured_seconds"] > 0.004
     for stage in stream["stages"]:
         assert set(stage) >= {"device", "predicted_seconds", "measured_seconds", "cpu_seconds"}
+    assert (document.pop("format"), document.pop("version")) == ("edgeplan-run", 1)
+    described = decode(Run, document)  # as `edgeplan schema run` says, without another key
+    assert described.streams[0].stages[0].wall.p95_seconds > 0
+    assert set(document) == {field.name for field in dataclasses.fields(Run)}
     shown = invoke("show", report)
     assert shown.exit_code == 0
     assert "bit-exact" in shown.stdout

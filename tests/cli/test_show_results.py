@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from edgeplan.cli import units
+from edgeplan.cli.documents import Simulation
+from edgeplan.instances.codec import decode
 from edgeplan.pareto.files import read_front
 from tests.cli.cli_helpers import invoke, invoke_json, write_two_tiers
 from tests.cli.test_pareto import DAG
@@ -150,6 +152,14 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[obje
     document = {**head, **invoke_json(*words)}
     (folder / "simulation.json").write_text(json.dumps(document))
     return folder / "simulation.json", words
+
+
+def test_a_simulation_is_as_its_schema_says(simulated):
+    tree = {**json.loads(simulated[0].read_text())}
+    assert (tree.pop("format"), tree.pop("version")) == ("edgeplan-simulation", 1)
+    document = decode(Simulation, tree)
+    assert document.streams[0].deadlines[0].statistic == "p95"
+    assert set(tree) == {field.name for field in dataclasses.fields(Simulation)}
 
 
 @pytest.mark.parametrize("width", WIDTHS)
