@@ -2,7 +2,8 @@
 
 Their schemas are made of these classes, and tests decode what the commands print by them, so that
 neither has a key that the other lacks. The classes describe files; the numbers themselves are those
-of `edgeplan.execution` and `edgeplan.simulation`. A number is ``null`` where it is infinite or not known.
+of `edgeplan.execution` and `edgeplan.simulation`. A number is ``null`` where it is infinite or not
+known.
 """
 
 from __future__ import annotations
