@@ -101,8 +101,11 @@ def command(
         raise InputError.at(str(folder)[:200], message)
     from edgeplan.instances.kept import keep
     from edgeplan.instances.plans import fingerprint
+    from edgeplan.pareto.box_solvers import check_solver
     from edgeplan.pareto.engine import pareto
+    from edgeplan.pareto.objectives import criteria
 
+    check_solver(problem, criteria(names), solver)  # else the folder would be of this instance
     keep(read, folder / INSTANCE_NAME)
     with stop_on_interrupt("the points found so far") as stop, _watching() as on_progress:
         front = pareto(

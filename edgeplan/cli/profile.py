@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -211,10 +212,13 @@ def _catalogue_device(name: str) -> CatalogueDevice:
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """Read ``input=1,3,224,224`` (names may contain ``=``; a scalar has nothing after it)."""
+    """Read ``input=1,3,224,224`` (names may contain ``=``; a scalar has nothing after it).
+
+    The ``1x3x224x224`` of other tools is understood too.
+    """
     name, equals, sizes = text.rpartition("=")
     try:
-        shape = tuple(int(size) for size in sizes.split(",")) if sizes.strip() else ()
+        shape = tuple(int(size) for size in re.split(r"[,x×]", sizes)) if sizes.strip() else ()
     except ValueError:
         shape = (0,)
     if not equals or not name or any(size < 1 for size in shape):

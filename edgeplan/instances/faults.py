@@ -108,6 +108,9 @@ def in_file_terms(
     if kind == "streams" and rest.startswith(("deadline_seconds", "tail_deadlines")):
         stated = [part for name, part in file.streams.items() if streams.get(name) == place]
         return _deadline_fault(fault, show_place(place), rest, stated)
+    if kind == "links" and places[kind][int(match[2]) - 1 : int(match[2])] == [place]:
+        # The second of two that the file states as one, with `both`: its ends are swapped.
+        rest = {"source": "target", "target": "source"}.get(rest, rest)
     head, dot, tail = rest.partition(".")
     inner = names.get(head, head) + dot + tail
     message = fault.message

@@ -54,7 +54,7 @@ def _comparable(tree: Plain) -> Plain:
     """Return an instance's content without what is no part of its problem, links by their ends."""
     if not isinstance(tree, dict):
         return tree
-    copy = dict(tree)
+    copy = {key: value for key, value in tree.items() if key != "name"}
     networks = copy.get("networks")
     if isinstance(networks, dict):
         copy["networks"] = {

@@ -74,7 +74,8 @@ def check_solver(problem: Problem, chosen: Sequence[Criterion], asked: str) -> s
             raise InputError.at(
                 "problem",
                 f"{problem.load_features[0]}: fronts of such problems are found by walking all "
-                f"plans, and {reason}",
+                f"plans, and {reason}; fewer layers or devices per stream make fewer plans, and "
+                "without waiting and batches there is no such limit",
             )
         if asked not in ("auto", "enumerate"):
             raise InputError.at(

@@ -425,9 +425,20 @@ def _reasons(by: str, loads: Sequence[Load]) -> Table | None:
     )
 
 
+def _ranked(found: Load) -> list[str]:
+    """Return the plans' names: ours, then those that keep every limit, the cheapest first."""
+
+    def rank(name: str) -> tuple[bool, bool, float]:
+        price = _objective(found.plans[name])
+        infeasible = found.plans[name].get("feasible") is not True
+        return name != "plan", infeasible, float("inf") if price is None else price
+
+    return sorted(found.plans, key=rank)
+
+
 def _dots(found: Load) -> Figure:
-    names = list(found.plans)
-    plans = list(found.plans.values())
+    names = _ranked(found)
+    plans = [found.plans[name] for name in names]
     simulated = [_simulated(each) for each in plans]
     half = [_half_width(each) for each in plans]
     low = [
@@ -476,14 +487,8 @@ def _dots(found: Load) -> Figure:
 def _at_one_load(found: Load) -> Table:
     prices = {name: _objective(each) for name, each in found.plans.items()}
     full = max((price for price in prices.values() if price is not None), default=0.0)
-
-    def rank(name: str) -> tuple[bool, bool, float]:
-        price = prices[name]
-        infeasible = found.plans[name].get("feasible") is not True
-        return name != "plan", infeasible, float("inf") if price is None else price
-
     rows = []
-    for name in sorted(found.plans, key=rank):
+    for name in _ranked(found):
         each = found.plans[name]
         predicted = part(each, "predicted")
         feasible = each.get("feasible") is True

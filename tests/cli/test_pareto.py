@@ -145,7 +145,6 @@ def test_killed_it_leaves_no_process_behind(tmp_path):
     [
         ("10 Mbit/s", "20 Mbit/s", "links.board->server.bandwidth: was '10 Mbit/s' and is '20"),
         ("rate: 2 /s", "rate: 3 /s", "streams.camera.rate: was '2/s' and is '3/s'"),
-        ("name: two-tiers", "name: other", "name: was 'two-tiers' and is 'other'"),
     ],
 )
 def test_another_instance_is_refused_by_what_differs(tmp_path, old, new, told):
@@ -218,3 +217,23 @@ def test_the_picture_puts_ends_in_corners_and_the_least_digit_first():
         "    └─────",
         "     0 s 1 s",
     ]
+
+
+def test_a_front_that_cannot_be_searched_leaves_the_folder_free(tmp_path):
+    instance = write_two_tiers(tmp_path)
+    text = instance.read_text()
+    loaded = tmp_path / "loaded.yaml"
+    loaded.write_text(text.replace("objective:", "waiting: mg1\nobjective:"))
+    refused = invoke("pareto", loaded, "-o", tmp_path / "f", "--solver", "highs")
+    assert refused.exit_code == 2
+    assert invoke("pareto", instance, "-o", tmp_path / "f").exit_code == 0
+
+
+def test_a_front_goes_on_though_its_instance_has_moved(tmp_path):
+    instance = write_two_tiers(tmp_path)
+    text = instance.read_text()
+    assert "name: two-tiers\n" in text
+    instance.write_text(text.replace("name: two-tiers\n", ""))
+    assert invoke("pareto", instance, "-o", tmp_path / "f").exit_code == 0
+    moved = instance.rename(tmp_path / "moved.yaml")
+    assert invoke("pareto", moved, "-o", tmp_path / "f").exit_code == 0

@@ -509,3 +509,10 @@ def test_an_instance_without_a_name_is_called_by_its_file(tmp_path, file, name):
     path.parent.mkdir(exist_ok=True)
     path.write_text(to_yaml(tree) if path.suffix == ".yaml" else json.dumps(tree))
     assert read_instance(path).problem.name == name
+
+
+def test_a_wrong_end_of_a_link_both_ways_is_told_once_at_its_key(tmp_path):
+    tree = good_instance()
+    tree["links"][0] |= {"to": "clod", "both": True}
+    (fault,) = [each for each in faults(tmp_path, tree) if "clod" in each.message]
+    assert fault.place == "links[0].to"

@@ -196,6 +196,7 @@ def test_plans_at_one_load_are_ranked_with_ours_first(folder):
     names = [cells[0].text for cells in table.rows]
     assert names[0] == "plan"
     assert len(names) == 8
+    assert list(figures(page)["plans"].data[0]["y"]) == names
     limits = [column.name for column in table.columns].index("limits")
     kept = [cells[limits].text == "keeps every limit" for cells in table.rows]
     assert kept == sorted(kept, reverse=True)

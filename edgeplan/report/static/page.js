@@ -121,10 +121,12 @@
     const Plotly = await plotly();
     const height = Number(element.dataset.height) || 380;
     const narrow = Number(element.dataset.narrowHeight) || Math.min(height, Math.round(innerWidth * 0.95));
-    const tall = () => (innerWidth < 640 ? narrow : height);
+    // On a narrow screen a legend has a line for each of its entries.
+    const entries = (traces) => traces.filter((trace) => trace.name && trace.showlegend !== false).length;
+    const tall = (traces) => (innerWidth < 640 ? narrow + 22 * Math.max(0, entries(traces) - 2) : height);
     element.redraw = () => {
       const { data: traces, layout } = make();
-      return Plotly.react(element, coloured(traces), layoutOf(layout, tall()), { ...CONFIG, ...config });
+      return Plotly.react(element, coloured(traces), layoutOf(layout, tall(traces)), { ...CONFIG, ...config });
     };
     await element.redraw();
     element.dataset.drawn = "yes";
