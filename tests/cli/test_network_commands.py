@@ -89,6 +89,7 @@ def test_profile_for_a_catalogue_device_is_predicted(folder, monkeypatch):
         (["--shape", "x=1,-4"], "--shape"),
         (["--shape", "x=1,two"], "--shape"),
         (["--shape", "x=1,5"], "x"),
+        (["--shape", "x=1x5"], "x"),
         (["--shape", "nowhere=1,4"], "nowhere"),
         (["-o", "nowhere/profile.json"], "folder"),
     ],
