@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from edgeplan.model.evaluate import Evaluation, evaluate
@@ -18,6 +19,7 @@ from edgeplan.model.network import stages
 from edgeplan.model.plan import Plan, Route
 from edgeplan.model.price import RoutePrice, Transfer
 from edgeplan.model.queueing import link_queue
+from edgeplan.report.drawing import drawings, scene, scene_of_routes
 
 if TYPE_CHECKING:
     from edgeplan.model.problem import Problem
@@ -47,6 +49,22 @@ class Shown:
     kind: str
     problem: Problem | None
 
+    @cached_property
+    def priced(self) -> list[Evaluation] | None:
+        """The prices of its plans; ``None`` where the problem is not known."""
+        if self.problem is None:
+            return None
+        return [evaluate(self.problem, plan) for plan in self.points.plans or ()]
+
+
+def drawings_tree(shown: Shown) -> Tree | None:
+    """Return the drawings of a set's plans, as `edgeplan.report.drawing.drawings` has them."""
+    if not shown.points.plans:
+        return None
+    if shown.problem is None or shown.priced is None:
+        return drawings(scene_of_routes(plan) for plan in shown.points.plans)
+    return drawings(scene(shown.problem, each) for each in shown.priced)
+
 
 def set_tree(shown: Shown) -> Tree:
     """Return what the page carries of a set of points: values by objective, labels and plans."""
@@ -60,11 +78,13 @@ def set_tree(shown: Shown) -> Tree:
         "plans": None,
     }
     if points.plans:
-        tree["plans"] = plans_tree(points.plans, shown.problem)
+        tree["plans"] = plans_tree(points.plans, shown.problem, shown.priced)
     return tree
 
 
-def plans_tree(plans: Sequence[Plan], problem: Problem | None) -> Tree:
+def plans_tree(
+    plans: Sequence[Plan], problem: Problem | None, priced: Sequence[Evaluation] | None
+) -> Tree:
     """Return what the page carries of plans.
 
     Parameters
@@ -73,8 +93,9 @@ def plans_tree(plans: Sequence[Plan], problem: Problem | None) -> Tree:
         One or more, of one problem.
     problem
         The problem; ``None`` where not known: then there are stages without times, and no loads.
+    priced
+        What the evaluator says of each plan; ``None`` without the problem.
     """
-    priced = None if problem is None else [evaluate(problem, plan) for plan in plans]
     names = [stream.name for stream in problem.streams] if problem else list(plans[0].routes)
     devices = [device.name for device in problem.devices] if problem else _devices(plans)
     number = {name: index for index, name in enumerate(devices)}

@@ -12,7 +12,7 @@ from edgeplan.model.errors import Fault, InputError
 from edgeplan.pareto.files import INSTANCE_NAME, JOURNAL_NAME, read_front, read_points
 from edgeplan.pareto.sets import baseline_set, comparable, point_set, table_set
 from edgeplan.report.figures import Figure, axis, line
-from edgeplan.report.front_data import Shown, set_tree
+from edgeplan.report.front_data import Shown, drawings_tree, set_tree
 from edgeplan.report.page import Page, Section
 from edgeplan.report.search_history import history
 
@@ -190,13 +190,15 @@ def _sections(
         "an axis of the lines below the first picture to keep only the points within.",
         template="front.html.j2",
         context={"objectives": chosen, "sets": sets},
-        data={"front": _tree(sets, chosen)},
+        data={
+            "front": _tree(sets, chosen),
+            "drawings": [drawings_tree(each) for each in sets],
+        },
         styles=("streams.css", "blocks.css", "drawing.css", "front.css"),
         scripts=(
             "front_points.js",
             "front_charts.js",
             "front_table.js",
-            "front_drawing.js",
             "front_plan.js",
             "front.js",
         ),

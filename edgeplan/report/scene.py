@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgeplan.cli import units
@@ -243,6 +243,21 @@ def scene_of_routes(plan: Plan) -> Scene:
         for (source, target), numbers in moved.items()
     ]
     return _capped(list(plan.routes), devices, transfers)
+
+
+def without_idle(shown: Scene) -> Scene:
+    """Return a scene without the devices that run nothing and send or receive nothing.
+
+    Parameters
+    ----------
+    shown
+        The scene; what is taken from it is told first in ``left_out`` of the new one.
+    """
+    used = {end for move in shown.transfers for end in (move.source, move.target)}
+    devices = tuple(each for each in shown.devices if each.stages or each.name in used)
+    idle = len(shown.devices) - len(devices)
+    told = (f"{units.counted(idle, 'device')} that {'runs' if idle == 1 else 'run'} nothing",)
+    return replace(shown, devices=devices, left_out=told * bool(idle) + shown.left_out)
 
 
 def _transfer(ends: tuple[str, str], found: Sequence[tuple[int, float, Transfer]]) -> DrawnTransfer:

@@ -12,7 +12,7 @@ from edgeplan.instances.bundled import load
 from edgeplan.model.evaluate import evaluate
 from edgeplan.model.plan import Plan, Route, whole
 from edgeplan.model.problem import Device, Link
-from edgeplan.report.drawing import drawing, scene, scene_of_routes
+from edgeplan.report.drawing import drawing, drawings, scene, scene_of_routes, without_idle
 from edgeplan.report.layout import below_each_other, side_by_side
 from edgeplan.report.scene import MOST_ARROWS, MOST_DEVICES
 from tests.report.hostile import CLOUD, EDGE, PHONE, SCRIPT, hostile_problem
@@ -167,3 +167,35 @@ def test_many_arrows_are_cut_to_the_slowest():
     assert len(crowd.transfers) <= MOST_ARROWS
     placed = below_each_other(crowd)
     assert len(placed.transfers) == len(crowd.transfers)
+
+
+def test_drawings_of_many_are_those_of_each():
+    """Joined again, the lines of a plan are its drawing; what is idle is said below it."""
+    plans = [
+        hostile_plan(),
+        Plan(routes=dict.fromkeys(hostile_names(), (Route(devices=(EDGE,) * 3),))),
+    ]
+    made = hostile_problem()
+    scenes = [scene(made, evaluate(made, plan)) for plan in plans]
+    found = drawings(scenes)
+    assert len(found["lines"]) == len(set(found["lines"]))
+    for each, numbers in zip(scenes, found["plans"], strict=True):
+        told = read("\n".join(found["lines"][number] for number in numbers))
+        assert set(told.tags) <= {
+            "svg",
+            "g",
+            "title",
+            "rect",
+            "text",
+            "path",
+            "polygon",
+            "figcaption",
+        }
+        placed = below_each_other(without_idle(each))
+        for box in placed.devices:
+            assert " ".join(box.title.split()) in told.text
+            assert all(stage.layers in told.text for stage in box.stages)
+        assert told.tags.count("path") == len(each.transfers)
+    assert CLOUD in {device.name for device in scenes[1].devices}
+    assert CLOUD not in {device.name for device in without_idle(scenes[1]).devices}
+    assert "Not drawn: 1 device that runs nothing." in told.text

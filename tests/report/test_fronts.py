@@ -220,8 +220,8 @@ def test_fronts_of_different_problems_are_compared_only_if_forced(folder, tmp_pa
 def test_waits_of_queues_are_carried():
     problem = dataclasses.replace(hostile_problem(), waiting="mg1")
     plan = whole(problem, {stream.name: stream.origin for stream in problem.streams})
-    tree = plans_tree([plan], problem)
     priced = evaluate(problem, plan)
+    tree = plans_tree([plan], problem, [priced])
     waits = [(column or [0.0])[0] for column in tree["loads"]["device_waits"]]
     assert waits == pytest.approx([d.wait_seconds or 0.0 for d in priced.devices], rel=1e-3)
     assert max(waits) > 0

@@ -61,6 +61,22 @@
     });
   }
 
+  // -- the drawing --------------------------------------------------------------------------
+
+  let drawings = null; // thousands: unpacked after all else can be used
+
+  // A figure that is filled once the drawings are there: HTML that drawing.svg.j2 made.
+  function drawing(points, index) {
+    const { number, begin } = points.setOf[index];
+    const figure = edgeplan.element("figure", { className: "chart" });
+    drawings ??= edgeplan.data("drawings");
+    drawings.then((sets) => {
+      const { lines, plans } = sets[number];
+      figure.innerHTML = plans[index - begin].map((line) => lines[line]).join("\n");
+    });
+    return figure;
+  }
+
   // -- parts of the panel -------------------------------------------------------------------
 
   function values(points, index) {
@@ -197,7 +213,7 @@
       const routes = points.routesOf(index);
       const parts = [];
       if (!routes) return [element("p", { className: "note", textContent: "This point came without a plan." })];
-      if (edgeplan.drawPlan) parts.push(element("h4", { textContent: "Where the stages run" }), edgeplan.drawPlan(points, index));
+      parts.push(element("h4", { textContent: "Where the stages run" }), drawing(points, index));
       if (plans.problem) {
         const streams = latency(points, index, routes);
         const heading = element("h4", { textContent: "Where the latency comes from (predicted)" });
