@@ -20,7 +20,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ from edgeplan.pareto.boxes import Boxes, Vector
 from edgeplan.pareto.exploring import Explorer, Finding, Task
 from edgeplan.pareto.front import Front, Hypervolume, Point, keep_nondominated
 from edgeplan.pareto.hypervolume import dominated_volume, possible_volume, reference_point
-from edgeplan.pareto.journal import Journal, header
+from edgeplan.pareto.journal import Journal, begun_as, header
 from edgeplan.pareto.objectives import Criterion, criteria, image
 from edgeplan.pareto.zones import Zone, Zones
 
@@ -157,7 +157,8 @@ def pareto(
     if journal is None:
         search.run(None)
     else:
-        with Journal(journal, header(problem, objectives, tolerance, resolution)) as book:
+        begun = replace(problem, name=begun_as(journal) or problem.name)
+        with Journal(journal, header(begun, objectives, tolerance, resolution)) as book:
             search.run(book)
     return search.front(fingerprint)
 

@@ -19,7 +19,7 @@ import struct
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -43,14 +43,12 @@ def header(
     tolerance: float,
     resolution: Sequence[float] | None,
 ) -> Header:
-    """Return what a journal must agree with to be continued.
-
-    The problem's name is no part of that: an instance that has none is called by its file's.
-    """
+    """Return what a journal must agree with to be continued; see `begun_as` for the name."""
     return {
         "edgeplan": "front journal",
         "version": VERSION,
-        "problem": hashlib.sha256(repr(replace(problem, name="")).encode()).hexdigest(),
+        "problem": hashlib.sha256(repr(problem).encode()).hexdigest(),
+        "name": problem.name,
         "objectives": list(objectives),
         "tolerance": tolerance,
         "resolution": None if resolution is None else list(resolution),
@@ -155,6 +153,21 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def begun_as(path: Path) -> str | None:
+    """Return the problem's name in a journal; ``None`` where there is none.
+
+    A name is for people, and no part of what is solved: the search goes on under the name that
+    it was begun with, though the file of the instance has been renamed since.
+    """
+    try:
+        with path.open("rb") as file:
+            records, _ = _read(file)
+    except OSError:
+        return None
+    name = records[0].get("name") if records else None
+    return name if isinstance(name, str) else None
 
 
 def read_entries(path: Path) -> list[Entry]:

@@ -15,7 +15,17 @@ from edgeplan.report.blocks import section
 from edgeplan.report.figures import Figure
 from edgeplan.report.page import Page
 from edgeplan.report.plots import Curve, Dots
-from edgeplan.report.stated import Stated, number, part, parts, text
+from edgeplan.report.stated import (
+    Stated,
+    number,
+    part,
+    parts,
+    predicted_latency,
+    predicted_objective,
+    simulated_half_width,
+    simulated_latency,
+    text,
+)
 from edgeplan.report.tables import Cell, Table, columns, plain_bar, row
 
 if TYPE_CHECKING:
@@ -153,8 +163,8 @@ def sweep_page(document: Stated, sources: Sequence[str] = ()) -> Page:
                 ),
             ),
             tables=(
-                _over_loads("Mean latency, simulated", by, loads, _simulated, units.seconds),
-                _over_loads("Mean latency, predicted", by, loads, _predicted, units.seconds),
+                _over_loads("Mean latency, simulated", by, loads, simulated_latency, units.seconds),
+                _over_loads("Mean latency, predicted", by, loads, predicted_latency, units.seconds),
             ),
         )
     ]
@@ -170,12 +180,16 @@ def sweep_page(document: Stated, sources: Sequence[str] = ()) -> Page:
                         "Objective (predicted)",
                         by,
                         loads,
-                        _objective,
+                        predicted_objective,
                         1.0,
                         "objective",
                     ),
                 ),
-                tables=(_over_loads("Objective, predicted", by, loads, _objective, units.number),),
+                tables=(
+                    _over_loads(
+                        "Objective, predicted", by, loads, predicted_objective, units.number
+                    ),
+                ),
             )
         )
     sections.append(
@@ -232,22 +246,6 @@ def _seeds(loads: Sequence[Load]) -> str:
 Quantity = Callable[["Stated"], float | None]
 
 
-def _predicted(each: Stated) -> float | None:
-    return number(part(each, "predicted").get("latency_seconds"))
-
-
-def _simulated(each: Stated) -> float | None:
-    return number(part(each, "simulated").get("latency_seconds"))
-
-
-def _half_width(each: Stated) -> float | None:
-    return number(part(each, "simulated").get("half_width"))
-
-
-def _objective(each: Stated) -> float | None:
-    return number(part(each, "predicted").get("objective"))
-
-
 def _slowest(each: Stated) -> float | None:
     found = [number(stream.get("p95")) for stream in parts(part(each, "simulated"), "streams")]
     return max((value for value in found if value is not None), default=None)
@@ -262,8 +260,8 @@ def _busiest(each: Stated) -> float | None:
 def _differs(loads: Sequence[Load]) -> bool:
     """Return whether the objective is more than the mean latency."""
     return any(
-        (value := _objective(each)) is not None
-        and not math.isclose(value, _predicted(each) or 0.0, rel_tol=1e-3)
+        (value := predicted_objective(each)) is not None
+        and not math.isclose(value, predicted_latency(each) or 0.0, rel_tol=1e-3)
         for load in loads
         for each in load.plans.values()
     )
@@ -293,10 +291,10 @@ def _series(names: Sequence[str], place: int) -> int:
 def _latency_curves(by: str, loads: Sequence[Load]) -> Figure:
     x = [load.value for load in loads]
     curves = []
-    for place, (names, plans) in enumerate(_groups(loads, (_predicted, _simulated))):
+    for place, (names, plans) in enumerate(_groups(loads, (predicted_latency, simulated_latency))):
         series = _series(names, place)
-        means = [_simulated(each) for each in plans]
-        predicted = [_predicted(each) for each in plans]
+        means = [simulated_latency(each) for each in plans]
+        predicted = [predicted_latency(each) for each in plans]
         label = ", ".join(names)
         if any(value is not None for value in means):
             curves.append(
@@ -305,12 +303,13 @@ def _latency_curves(by: str, loads: Sequence[Load]) -> Figure:
                     series=series,
                     x=x,
                     y=_times(means, 1e3),
-                    half_widths=_times([_half_width(each) for each in plans], 1e3),
+                    half_widths=_times([simulated_half_width(each) for each in plans], 1e3),
                     hollow=[each.get("feasible") is not True for each in plans],
                     texts=[
                         f"{label}\n{by} {load.value:.3g}\nsimulated "
-                        f"{units.seconds(_simulated(each))} ± {units.seconds(_half_width(each))}"
-                        f"\npredicted {units.seconds(_predicted(each))}"
+                        f"{units.seconds(simulated_latency(each))} ± "
+                        f"{units.seconds(simulated_half_width(each))}"
+                        f"\npredicted {units.seconds(predicted_latency(each))}"
                         for load, each in zip(loads, plans, strict=True)
                     ],
                 )
@@ -429,7 +428,7 @@ def _ranked(found: Load) -> list[str]:
     """Return the plans' names: ours, then those that keep every limit, the cheapest first."""
 
     def rank(name: str) -> tuple[bool, bool, float]:
-        price = _objective(found.plans[name])
+        price = predicted_objective(found.plans[name])
         infeasible = found.plans[name].get("feasible") is not True
         return name != "plan", infeasible, float("inf") if price is None else price
 
@@ -439,8 +438,8 @@ def _ranked(found: Load) -> list[str]:
 def _dots(found: Load) -> Figure:
     names = _ranked(found)
     plans = [found.plans[name] for name in names]
-    simulated = [_simulated(each) for each in plans]
-    half = [_half_width(each) for each in plans]
+    simulated = [simulated_latency(each) for each in plans]
+    half = [simulated_half_width(each) for each in plans]
     low = [
         None if mean is None or width is None else max(mean - width, mean / 100)
         for mean, width in zip(simulated, half, strict=True)
@@ -462,7 +461,7 @@ def _dots(found: Load) -> Figure:
             name="predicted",
             series=plots.PREDICTED,
             marker="diamond-open",
-            values=_times([_predicted(each) for each in plans], 1e3),
+            values=_times([predicted_latency(each) for each in plans], 1e3),
         ),
         Dots(
             name="p95 of the slowest stream, simulated",
@@ -485,7 +484,7 @@ def _dots(found: Load) -> Figure:
 
 
 def _at_one_load(found: Load) -> Table:
-    prices = {name: _objective(each) for name, each in found.plans.items()}
+    prices = {name: predicted_objective(each) for name, each in found.plans.items()}
     full = max((price for price in prices.values() if price is not None), default=0.0)
     rows = []
     for name in _ranked(found):
@@ -495,10 +494,10 @@ def _at_one_load(found: Load) -> Table:
         rows.append(
             row(
                 Cell(text=name, tone="strong" if name == "plan" else ""),
-                units.seconds(_predicted(each)),
+                units.seconds(predicted_latency(each)),
                 text(predicted.get("basis")).replace("none", "without waits"),
-                units.seconds(_simulated(each)),
-                units.seconds(_half_width(each)),
+                units.seconds(simulated_latency(each)),
+                units.seconds(simulated_half_width(each)),
                 units.seconds(_slowest(each)),
                 units.joules(number(predicted.get("energy_joules"))),
                 units.dollars(number(predicted.get("cost_dollars"))),

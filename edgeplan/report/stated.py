@@ -65,3 +65,23 @@ def against(value: float | None, other: float | None) -> str:
     ('+10.0 %', '', '')
     """
     return "" if value is None or not other else f"{100 * (value / other - 1):+.1f} %"
+
+
+def predicted_latency(each: Stated) -> float | None:
+    """Return the mean latency of a compared plan by the evaluator, in seconds."""
+    return number(part(each, "predicted").get("latency_seconds"))
+
+
+def simulated_latency(each: Stated) -> float | None:
+    """Return its simulated mean latency, in seconds."""
+    return number(part(each, "simulated").get("latency_seconds"))
+
+
+def simulated_half_width(each: Stated) -> float | None:
+    """Return half of the 95 % confidence interval of that mean, in seconds."""
+    return number(part(each, "simulated").get("half_width"))
+
+
+def predicted_objective(each: Stated) -> float | None:
+    """Return its objective by the evaluator."""
+    return number(part(each, "predicted").get("objective"))

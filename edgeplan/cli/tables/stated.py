@@ -8,7 +8,17 @@ from rich.text import Text
 
 from edgeplan.cli import units
 from edgeplan.cli.tables.table import facts, show
-from edgeplan.report.stated import Stated, number, part, parts, text
+from edgeplan.report.stated import (
+    Stated,
+    number,
+    part,
+    parts,
+    predicted_latency,
+    predicted_objective,
+    simulated_half_width,
+    simulated_latency,
+    text,
+)
 
 NOTHING = "–: there is none, or a queue grows without end."
 
@@ -69,12 +79,12 @@ def stated_comparison(document: Stated) -> None:
             (
                 _tick(name == "plan"),
                 name,
-                units.seconds(_predicted(each)),
-                units.seconds(_simulated(each)),
-                units.seconds(number(part(each, "simulated").get("half_width"))),
+                units.seconds(predicted_latency(each)),
+                units.seconds(simulated_latency(each)),
+                units.seconds(simulated_half_width(each)),
                 units.joules(number(part(each, "predicted").get("energy_joules"))),
                 units.dollars(number(part(each, "predicted").get("cost_dollars"))),
-                units.number(_objective(each)),
+                units.number(predicted_objective(each)),
                 _limits(each),
             )
             for name, each in plans
@@ -94,9 +104,9 @@ def stated_load_sweep(document: Stated) -> None:
     points = parts(document, "points")
     names = list(dict.fromkeys(n for point in points for n, _ in _named(part(point, "baselines"))))
     quantities: Sequence[tuple[str, Callable[[float | None], str], Callable[[Stated], object]]] = (
-        ("Mean latency, predicted", units.seconds, _predicted),
-        ("Mean latency, simulated", units.seconds, _simulated),
-        ("Objective, predicted", units.number, _objective),
+        ("Mean latency, predicted", units.seconds, predicted_latency),
+        ("Mean latency, simulated", units.seconds, simulated_latency),
+        ("Objective, predicted", units.number, predicted_objective),
     )
     for what, unit, quantity in quantities:
         rows = []
@@ -132,15 +142,3 @@ def _kept(each: Stated) -> bool:
 
 def _limits(each: Stated) -> str:
     return "kept" if _kept(each) else text(each.get("why")) or "broken"
-
-
-def _predicted(each: Stated) -> float | None:
-    return number(part(each, "predicted").get("latency_seconds"))
-
-
-def _simulated(each: Stated) -> float | None:
-    return number(part(each, "simulated").get("latency_seconds"))
-
-
-def _objective(each: Stated) -> float | None:
-    return number(part(each, "predicted").get("objective"))
