@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgeplan.cli import units
 from edgeplan.model.evaluate import evaluate
 from edgeplan.report.drawing import scene, without_idle
 from edgeplan.report.layout import below_each_other
@@ -221,6 +222,48 @@ def test_nothing_is_folded_on_paper(page):
     assert page.evaluate(closed) == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(closed) == before
+
+
+def test_on_paper_charts_fit_a_sheet_and_tables_keep_their_heads(page):
+    seen(page, "lines")
+    seen(page, "matrix")
+    widths = """() => [...document.querySelectorAll(".plot")].map((plot) =>
+      [plot.id, plot.querySelector(".main-svg").getBoundingClientRect().width])"""
+    before = dict(page.evaluate(widths))
+    assert before["cloud"] > 700
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    on_paper = dict(page.evaluate(widths))
+    page.emulate_media(media="print")
+    heads = [head.strip() for head in page.locator("#table thead th").all_inner_texts()]
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert set(on_paper) == set(before)
+    assert {name: width for name, width in on_paper.items() if not 600 < width < 681} == {}
+    assert len(heads) == 5
+    assert all(heads)
+    page.wait_for_function(
+        "(wide) => Math.abs(document.querySelector('#matrix .main-svg').clientWidth - wide) < 2",
+        arg=before["matrix"],
+    )
+    assert page.evaluate("document.getElementById('cloud').style.zoom") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.02, "s", units.seconds),
+        (1.0, "s", units.seconds),
+        (0.0001234, "s", units.seconds),
+        (0.99999, "s", units.seconds),
+        (0.0, "s", units.seconds),
+        (4000.0, "B", units.size),
+        (20e6, "B", units.size),
+        (0.0123, "J", units.joules),
+    ],
+)
+def test_numbers_are_written_as_the_commands_write_them(page, value, unit, shown):
+    found = page.evaluate("([v, u]) => edgeplan.units.si(v, u, 3)", [value, unit])
+    assert found == shown(value)
 
 
 def drawn(page):
