@@ -177,6 +177,14 @@ def test_the_chosen_line_is_ringed_with_its_values(page, front):
         )
         found = sorted(rings(page))
         assert [text for _, _, text in found] == words
+        # The line itself is drawn once more, dashed: it is not told by its colour alone.
+        path, dashes = page.evaluate(
+            """() => { const line = document.querySelector("#lines .rings polyline:not(.halo)");
+              return [line.getAttribute("points"), getComputedStyle(line).strokeDasharray]; }"""
+        )
+        corners = [tuple(map(float, corner.split(","))) for corner in path.split()]
+        assert corners == [(x, y) for x, y, _ in found]
+        assert dashes != "none"
         for k, (x, y, _) in enumerate(found):
             column = [point.values[k] for point in front.points]
             everything = page.evaluate("(k) => [...edgeplan.points.objectives[k].column]", k)
