@@ -47,7 +47,7 @@ class PlacedStage:
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedDevice:
-    """A device's box: corner, size, words, the length of its bar, stages and closing lines."""
+    """A device's box: corner, size, words, the length of its bar if any, stages, closing lines."""
 
     x: float
     y: float
@@ -57,7 +57,7 @@ class PlacedDevice:
     title: str
     name: str
     about: str
-    bar: float
+    bar: float | None
     stages: tuple[PlacedStage, ...]
     lines: tuple[tuple[float, str], ...]
 
@@ -219,10 +219,17 @@ def _box(
         title=device.name,
         name=_cut(device.name, LONGEST_NAME - 4 * (device.replicas > 1)),
         about=_about(device),
-        bar=(BOX_WIDTH - 16) * min(1.0, max(0.0, device.utilisation or 0.0)),
+        bar=_bar(device),
         stages=stages,
         lines=lines,
     )
+
+
+def _bar(device: DrawnDevice) -> float | None:
+    """Return how long the bar of a device is; ``None`` for one that is off or not known."""
+    if not device.on or device.utilisation is None:
+        return None
+    return (BOX_WIDTH - 16) * min(1.0, max(0.0, device.utilisation))
 
 
 def _about(device: DrawnDevice) -> str:

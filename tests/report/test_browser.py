@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgeplan.cli import units
 from edgeplan.model.evaluate import evaluate
 from edgeplan.report.drawing import scene, without_idle
 from edgeplan.report.layout import below_each_other
@@ -176,6 +177,14 @@ def test_the_chosen_line_is_ringed_with_its_values(page, front):
         )
         found = sorted(rings(page))
         assert [text for _, _, text in found] == words
+        # The line itself is drawn once more, dashed: it is not told by its colour alone.
+        path, dashes = page.evaluate(
+            """() => { const line = document.querySelector("#lines .rings polyline:not(.halo)");
+              return [line.getAttribute("points"), getComputedStyle(line).strokeDasharray]; }"""
+        )
+        corners = [tuple(map(float, corner.split(","))) for corner in path.split()]
+        assert corners == [(x, y) for x, y, _ in found]
+        assert dashes != "none"
         for k, (x, y, _) in enumerate(found):
             column = [point.values[k] for point in front.points]
             everything = page.evaluate("(k) => [...edgeplan.points.objectives[k].column]", k)
@@ -221,6 +230,48 @@ def test_nothing_is_folded_on_paper(page):
     assert page.evaluate(closed) == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.evaluate(closed) == before
+
+
+def test_on_paper_charts_fit_a_sheet_and_tables_keep_their_heads(page):
+    seen(page, "lines")
+    seen(page, "matrix")
+    widths = """() => [...document.querySelectorAll(".plot")].map((plot) =>
+      [plot.id, plot.querySelector(".main-svg").getBoundingClientRect().width])"""
+    before = dict(page.evaluate(widths))
+    assert before["cloud"] > 700
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    on_paper = dict(page.evaluate(widths))
+    page.emulate_media(media="print")
+    heads = [head.strip() for head in page.locator("#table thead th").all_inner_texts()]
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert set(on_paper) == set(before)
+    assert {name: width for name, width in on_paper.items() if not 600 < width < 681} == {}
+    assert len(heads) == 5
+    assert all(heads)
+    page.wait_for_function(
+        "(wide) => Math.abs(document.querySelector('#matrix .main-svg').clientWidth - wide) < 2",
+        arg=before["matrix"],
+    )
+    assert page.evaluate("document.getElementById('cloud').style.zoom") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (0.02, "s", units.seconds),
+        (1.0, "s", units.seconds),
+        (0.0001234, "s", units.seconds),
+        (0.99999, "s", units.seconds),
+        (0.0, "s", units.seconds),
+        (4000.0, "B", units.size),
+        (20e6, "B", units.size),
+        (0.0123, "J", units.joules),
+    ],
+)
+def test_numbers_are_written_as_the_commands_write_them(page, value, unit, shown):
+    found = page.evaluate("([v, u]) => edgeplan.units.si(v, u, 3)", [value, unit])
+    assert found == shown(value)
 
 
 def drawn(page):

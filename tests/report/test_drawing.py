@@ -132,6 +132,7 @@ def test_the_picture_is_told_in_words(shown):
     assert f"{SCRIPT}: layers 0 to 0 of 3 on {PHONE}, 20.0 ms" in shown.words
     assert f"{PHONE} sends 80.0 kB to {EDGE}" in shown.words
     assert 'aria-label="&lt;script&gt;' in str(drawing(shown))
+    assert str(drawing(shown)).count('class="busy"') == 2 * 3  # a bar in each box, of each picture
 
 
 def test_without_the_problem_stages_have_no_times():
@@ -143,6 +144,7 @@ def test_without_the_problem_stages_have_no_times():
         (EDGE, CLOUD),
     ]
     assert " ms" not in read(str(drawing(found))).text
+    assert 'class="busy"' not in str(drawing(found))
 
 
 def test_what_is_too_much_is_left_out_and_said():

@@ -232,11 +232,11 @@
       const value = o.column[points.chosen];
       const height = o.most > o.least ? (value - o.least) / (o.most - o.least) : 0;
       const x = line.right - frame.left, y = line.bottom - frame.top - height * line.height;
-      const right = x > frame.width / 2; // words go inwards
+      const right = x > frame.width / 2; // words go inwards, in turn above and below the line
       met.push([x, y]);
       rings.append(
         made("circle", { cx: x, cy: y, r: 6 }),
-        made("text", { x: x + (right ? -11 : 11), y: y - 5, "text-anchor": right ? "end" : "start" }, points.show(k, value)),
+        made("text", { x: x + (right ? -11 : 11), y: y + (met.length % 2 ? -5 : 15), "text-anchor": right ? "end" : "start" }, points.show(k, value)),
       );
     }
     const path = met.sort((a, b) => a[0] - b[0]).map((place) => place.join()).join(" ");

@@ -25,7 +25,7 @@
       { title: "point", value: (i) => i, text: (i) => points.nameOf(i), more: (i) => (points.marks.get(i) || []).map((mark) => mark.words).join(", ") },
       ...points.objectives.map((o, k) => ({
         title: o.label, number: true, value: (i) => o.column[i],
-        text: (i) => edgeplan.units.number(o.column[i] / o.factor, 5),
+        text: (i) => edgeplan.units.fixed(o.column[i] / o.factor, 5),
       })),
       { title: "plan", value: null, text: (i) => points.planWords(i) },
     ];

@@ -130,7 +130,7 @@
     };
     await element.redraw();
     element.dataset.drawn = "yes";
-    listeners.push(element.redraw);
+    listeners.push(() => element.dataset.paper === "smaller" || element.redraw());
     return element;
   }
 
@@ -163,12 +163,32 @@
     }
   }
 
-  // On paper all charts stand, in the colours of the light theme, and nothing is folded.
+  // On paper all charts stand, as wide as a sheet and in the colours of the light theme, and
+  // nothing is folded. What WebGL draws is drawn a frame later, when the sheet is done: it stays
+  // as it is on the screen, on the screen's colour, and is only made smaller.
+  const PAPER = 680; // pixels: A4 and US letter, within their margins
+
+  function toPaper(plot) {
+    const width = plot.offsetWidth;
+    if (plot.querySelector("canvas")) {
+      plot.dataset.paper = "smaller";
+      Object.assign(plot.style, { width: `${width}px`, zoom: Math.min(1, PAPER / width), background: colour("--page") });
+    } else {
+      plot.style.width = `${PAPER}px`;
+    }
+  }
+
+  function fromPaper(plot) {
+    delete plot.dataset.paper;
+    Object.assign(plot.style, { width: "", zoom: "", background: "" });
+  }
+
   let before = null;
   let folded = [];
   addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details:not([open])")];
     folded.forEach((each) => { each.open = true; });
+    document.querySelectorAll(".plot").forEach(toPaper);
     [...waiting.keys()].forEach(arrive);
     before = root.getAttribute("data-theme");
     root.setAttribute("data-theme", "light");
@@ -176,6 +196,7 @@
   });
   addEventListener("afterprint", () => {
     folded.forEach((each) => { each.open = false; });
+    document.querySelectorAll(".plot").forEach(fromPaper);
     if (before === null) root.removeAttribute("data-theme");
     else root.setAttribute("data-theme", before);
     listeners.forEach((listener) => listener());

@@ -12,7 +12,7 @@ const edgeplan = {};
     if (!Number.isFinite(value)) return "∞";
     if (value === 0) return `0 ${unit}`;
     const [factor, prefix] = prefixOf(value);
-    return `${number(value / factor, digits)} ${prefix}${unit}`;
+    return `${fixed(value / factor, digits)} ${prefix}${unit}`;
   }
 
   function prefixOf(value) {
@@ -22,6 +22,12 @@ const edgeplan = {};
 
   function number(value, digits = 4) {
     return String(Number(value.toPrecision(digits)));
+  }
+
+  // With all its digits, so that numbers below each other line up: "20.0", not "20".
+  function fixed(value, digits) {
+    const text = value.toPrecision(digits);
+    return value === 0 || text.includes("e") ? String(Number(text)) : text;
   }
 
   function percent(value) {
@@ -38,5 +44,5 @@ const edgeplan = {};
     return value.toLocaleString("en-US");
   }
 
-  edgeplan.units = { si, prefixOf, number, percent, bytes, count };
+  edgeplan.units = { si, prefixOf, number, fixed, percent, bytes, count };
 })();
